@@ -1,0 +1,54 @@
+//! Why a rule said no.
+
+/// A destination's name that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Nothing is left of the name once its prefix is taken off.
+    #[error("a destination needs a name")]
+    Empty,
+    /// The name is longer than can be kept.
+    #[error("the name has {actual} bytes, the longest that is kept has {limit}")]
+    TooLong {
+        /// Its length in bytes.
+        actual: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
+    /// The name holds a character that no client could send back.
+    #[error("the name holds a control character")]
+    ControlCharacter,
+}
+
+/// A request that a rule refused. Nothing was changed by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Something that the request needs is full; the request may be tried again later.
+    #[error("{what} holds {actual}, its limit is {limit}")]
+    Full {
+        /// What is full, as a user names it.
+        what: &'static str,
+        /// The setting that raises the limit.
+        key: &'static str,
+        /// How much it holds.
+        actual: u64,
+        /// How much it may hold.
+        limit: u64,
+    },
+    /// The subscription does not exist, or no longer.
+    #[error("no such subscription")]
+    NoSubscription,
+    /// The delivery was never made, or is settled.
+    #[error("no such delivery is waiting to be settled")]
+    NoDelivery,
+    /// The transaction is not open.
+    #[error("no such transaction is open")]
+    NoTransaction,
+    /// The store has failed; nothing durable can be promised any more.
+    #[error("the store has failed: {cause}")]
+    StoreFailed {
+        /// What the store said.
+        cause: String,
+    },
+}
