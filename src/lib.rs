@@ -1,6 +1,27 @@
 //! Tidegate: a message broker, as a library.
-#![forbid(unsafe_code)]
 
+mod broker;
 mod codec;
 mod core;
+mod protocol;
 mod store;
+
+/// What fuzz targets, benchmarks and the simulator reach: outside every promise of stability.
+#[doc(hidden)]
+pub mod internal {
+    pub mod broker {
+        pub use crate::broker::*;
+    }
+    pub mod codec {
+        pub use crate::codec::*;
+    }
+    pub mod core {
+        pub use crate::core::*;
+    }
+    pub mod protocol {
+        pub use crate::protocol::*;
+    }
+    pub mod store {
+        pub use crate::store::*;
+    }
+}

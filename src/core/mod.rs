@@ -5,13 +5,16 @@
 //! collections. Deliberately not here: clocks, sockets, threads, locks, randomness, header names of
 //! any protocol; time and numbers come in as arguments, results go out as `Effects`.
 
+mod delivery;
 mod destination;
 mod error;
 mod id;
 mod message;
 mod persist;
+mod request;
 mod time;
 
+pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
 pub use error::{NameError, Refusal};
 pub use id::{
@@ -22,4 +25,5 @@ pub use message::{
     BodyKind, DeliveryState, Encoded, Form, Message, Priority, Provenance, StoredAt,
 };
 pub use persist::Persist;
+pub use request::{AckMode, Completion, Done, Outcome, Request, SubscribeOptions, Tags};
 pub use time::{Now, Tick, Timestamp};
