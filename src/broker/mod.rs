@@ -1,1 +1,189 @@
-//! (floor)
+//! Many connections and many destinations at once.
+//!
+//! Lives here: the broker as a whole, its destinations and their locks, connections and their
+//! mailboxes, recovery, clocks. May import: `core` and `store`. Deliberately not here: rules that a
+//! destination could decide, words of any protocol, sockets, tokio.
+
+mod cell;
+mod clock;
+mod config;
+mod connection;
+mod error;
+mod flow;
+mod metrics;
+mod outbox;
+mod pager;
+mod recovery;
+mod registry;
+mod shared;
+mod transaction;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use crate::core::{ConnectionId, Kind};
+use crate::store::{MemoryStore, Store, Writer};
+use cell::{Destination, Work};
+use flow::Flow;
+use pager::Pager;
+use registry::Registry;
+use shared::Shared;
+
+pub use clock::Clock;
+pub use config::{BrokerConfig, BrokerLimits, StoreConfig};
+#[cfg(feature = "redb")]
+pub use config::RedbConfig;
+pub use connection::Connection;
+pub use error::BrokerError;
+pub use metrics::*;
+pub use outbox::{Mail, Outbox};
+
+/// A message broker: queues and topics, and the store behind them.
+#[derive(Debug)]
+pub struct Broker {
+    shared: Arc<Shared>,
+    /// Counts the starts of this store; part of each connection's number.
+    epoch: u32,
+    connections: AtomicU32,
+    pager: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Broker {
+    /// Opens a broker and brings back what its store remembers.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or read, or a thread cannot be started.
+    pub fn open(config: &BrokerConfig) -> Result<Self, BrokerError> {
+        let store: Box<dyn Store> = match &config.store {
+            StoreConfig::Memory => Box::new(MemoryStore::default()),
+            #[cfg(feature = "redb")]
+            StoreConfig::Redb(redb) => {
+                Box::new(crate::store::RedbStore::open(&redb.directory, &redb.options)?)
+            }
+        };
+        let broker = Self::assemble(config, store)?;
+        broker.shared.writer.start()?;
+        broker.start_pager()?;
+        Ok(broker)
+    }
+
+    /// Puts a broker together around a store, without threads: whoever holds it steps the writer and
+    /// the pager.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn assemble(config: &BrokerConfig, mut store: Box<dyn Store>) -> Result<Self, BrokerError> {
+        let clock = Clock::start();
+        let found = store.recover()?;
+        let reader = store.reader();
+        let engine = store.engine();
+        let writer = Arc::new(Writer::new(store, config.durability));
+        let shared = Arc::new(Shared {
+            clock,
+            policy: config.effective_policy(),
+            limits: config.limits,
+            registry: Registry::new(config.limits.destinations, found.next_destination_id),
+            flow: Flow::new(config.memory_limit_bytes, config.memory_slow_at),
+            writer,
+            reader,
+            pager: Arc::new(Pager::default()),
+            metrics: Metrics::register(engine, clock.now().wall),
+            read_failed: false.into(),
+        });
+        recovery::restore(&shared, found.destinations);
+        let connections = AtomicU32::new(0);
+        Ok(Self { shared, epoch: found.starts, connections, pager: Mutex::new(None) })
+    }
+
+    fn start_pager(&self) -> Result<(), BrokerError> {
+        let pager = Arc::clone(&self.shared.pager);
+        let shared = Arc::downgrade(&self.shared);
+        let thread = std::thread::Builder::new()
+            .name("pager".to_owned())
+            .spawn(move || pager.run(&shared))?;
+        *self.pager.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// The broker's clock.
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    /// A new client.
+    pub fn connect(&self) -> Connection {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        let id = ConnectionId(u64::from(self.epoch) << 32 | u64::from(number));
+        Connection::new(Arc::clone(&self.shared), id)
+    }
+
+    /// The counters and gauges of this broker.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// What holds at this moment, summed over all destinations.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            memory_messages: self.shared.flow.memory_used(),
+            ..Totals::default()
+        };
+        for cell in self.shared.registry.snapshot() {
+            cell.look(|destination| match destination {
+                Destination::Queue(queue) => {
+                    totals.queues.destinations += 1;
+                    totals.queues.ready += queue.ready_count();
+                    totals.queues.unacked += queue.unsettled_count();
+                    totals.queues.ready_bytes += queue.ready_bytes();
+                }
+                Destination::Topic(topic) => {
+                    totals.topics.destinations += 1;
+                    totals.topics.unacked += topic.unsettled_count();
+                }
+            });
+        }
+        totals
+    }
+
+    /// Why nothing durable can be promised any more, if so.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.writer.failure()
+    }
+
+    /// Does what the writer's and the pager's threads would do, for brokers put together without
+    /// them. Returns whether there was anything to do.
+    pub fn step(&self) -> bool {
+        let written = self.shared.writer.step(self.shared.clock.now().tick);
+        self.shared.pager.step(&self.shared) || written
+    }
+
+    /// Stops: all that was accepted is made durable, and the store is closed. Every connection must
+    /// have been ended before.
+    ///
+    /// # Errors
+    /// When the store fails meanwhile.
+    pub fn shutdown(self) -> Result<(), BrokerError> {
+        self.shared.pager.stop();
+        if let Some(thread) = self.pager.lock().take() {
+            // A panic of the pager has been reported by its own thread.
+            let _ = thread.join();
+        }
+        let now = self.shared.clock.now();
+        Work::run(&self.shared, now, |work| {
+            for cell in self.shared.registry.snapshot() {
+                if cell.name.kind() == Kind::Queue {
+                    cell.with(&self.shared, work, None, |state, effects, _| {
+                        if let Destination::Queue(queue) = &mut state.destination {
+                            queue.seal(effects);
+                        }
+                    });
+                }
+            }
+        });
+        self.shared.writer.shutdown()?;
+        Ok(())
+    }
+}

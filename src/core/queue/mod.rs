@@ -170,14 +170,35 @@ impl Queue {
                 limit: self.policy.max_bytes,
             });
         }
+        Ok(self.accept(now, message, pressed, effects))
+    }
+
+    /// Adds a message of a committed transaction that needs no place kept, whatever the queue holds.
+    pub fn enqueue_committed(
+        &mut self,
+        now: Now,
+        message: Arc<Message>,
+        pressed: bool,
+        effects: &mut Effects,
+    ) {
+        self.accept(now, message, pressed, effects);
+    }
+
+    fn accept(
+        &mut self,
+        now: Now,
+        message: Arc<Message>,
+        pressed: bool,
+        effects: &mut Effects,
+    ) -> Option<usize> {
         effects.tally.received += 1;
         if message.expired(now.wall) {
             effects.tally.expired += 1;
-            return Ok(None);
+            return None;
         }
         let stored = self.admit(now, message, pressed, effects);
         self.check_invariants();
-        Ok(stored)
+        stored
     }
 
     /// Takes over a message from another destination, whatever the queue already holds: it was

@@ -132,7 +132,6 @@ impl Queue {
     ) {
         effects.tally.received += 1;
         effects.tally.routed += 1;
-        effects.tally.ready_delta += 1;
         let Reserved { position, covered } = reserved;
         let entry = Entry {
             position,
@@ -141,9 +140,10 @@ impl Queue {
             stored: true,
             covered,
         };
-        let before = self.pending.resident_bytes();
+        let (bytes, count) = (self.pending.resident_bytes(), self.pending.count());
         self.pending.insert(entry);
-        effects.tally.memory_delta += signed(self.pending.resident_bytes()) - signed(before);
+        effects.tally.memory_delta += signed(self.pending.resident_bytes()) - signed(bytes);
+        effects.tally.ready_delta += signed(self.pending.count()) - signed(count);
         self.dispatch(now, effects);
         self.check_invariants();
     }

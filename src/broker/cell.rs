@@ -1,0 +1,247 @@
+//! One destination and its one lock: lock, apply, post, unlock.
+//!
+//! Effects are posted under the lock, so that their order is the destination's order everywhere:
+//! changes into the writer's log, deliveries into outboxes. Both are short pushes that never wait.
+//! What concerns other destinations, and every wake, comes after the unlock. Two cells are never
+//! locked at once.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+use super::outbox::Outbox;
+use super::pager::Wish;
+use super::shared::Shared;
+use crate::core::{
+    DestinationId, DestinationName, Effects, Forward, Kind, Now, Priority, Queue, Sequence,
+    StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey, Topic,
+};
+use crate::core::{PageReader, PageRequest};
+use crate::store::Durable;
+
+/// One destination.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) name: DestinationName,
+    pub(super) id: DestinationId,
+    state: Mutex<State>,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) destination: Destination,
+    /// Whose each subscription is, by its key.
+    outboxes: Vec<Option<Arc<Outbox>>>,
+    /// Connections whose sends this destination has refused for now.
+    waiting: Vec<Arc<Outbox>>,
+}
+
+/// A destination of either kind.
+#[derive(Debug)]
+pub(super) enum Destination {
+    Queue(Queue),
+    Topic(Topic),
+}
+
+/// What a thread needs to carry out effects; kept for its next run.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) effects: Effects,
+    /// Places in the effects' changes that somebody waits for, ascending.
+    pub(super) awaited: Vec<usize>,
+    wakers: Vec<Waker>,
+    forwards: Vec<Forward>,
+}
+
+thread_local! {
+    static SPARE: RefCell<Option<Box<Work>>> = const { RefCell::new(None) };
+}
+
+impl Work {
+    /// Runs `task` with this thread's buffers, then does what is left to do: forwards, wakes.
+    pub(super) fn run<R>(shared: &Shared, now: Now, task: impl FnOnce(&mut Self) -> R) -> R {
+        let mut work = SPARE.with(RefCell::take).unwrap_or_default();
+        let result = task(&mut work);
+        while let Some(forward) = work.forwards.pop() {
+            work.forward(shared, now, forward);
+        }
+        for waker in work.wakers.drain(..) {
+            waker.wake();
+        }
+        work.effects.shrink();
+        SPARE.with(|spare| spare.replace(Some(work)));
+        result
+    }
+
+    /// Wakes somebody once no lock is held.
+    pub(super) fn wake_later(&mut self, waker: Option<Waker>) {
+        self.wakers.extend(waker);
+    }
+
+    fn forward(&mut self, shared: &Shared, now: Now, forward: Forward) {
+        let cell = shared.registry.force(&forward.target, shared);
+        let pressed = shared.flow.pressed();
+        cell.with(shared, self, None, |state, effects, _| match &mut state.destination {
+            Destination::Queue(queue) => queue.enqueue_forwarded(now, forward, pressed, effects),
+            Destination::Topic(topic) => topic.publish(now, &forward.message, pressed, effects),
+        });
+    }
+}
+
+impl Cell {
+    pub(super) fn new(id: DestinationId, destination: Destination) -> Self {
+        let name = match &destination {
+            Destination::Queue(queue) => queue.name().clone(),
+            Destination::Topic(topic) => topic.name().clone(),
+        };
+        let state = State { destination, outboxes: Vec::new(), waiting: Vec::new() };
+        Self { name, id, state: Mutex::new(state) }
+    }
+
+    /// Locks the destination, lets `apply` change it, and posts what comes of that. With a waiter, the
+    /// changes that `apply` lists as awaited are reported to it. Returns the sequence of the first
+    /// change beside `apply`'s own result.
+    pub(super) fn with<R>(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: &mut Work,
+        waiter: Option<&Arc<Outbox>>,
+        apply: impl FnOnce(&mut State, &mut Effects, &mut Vec<usize>) -> R,
+    ) -> (R, Sequence) {
+        debug_assert!(work.effects.is_empty(), "effects of an earlier call are left");
+        work.awaited.clear();
+        let mut state = self.state.lock();
+        let result = apply(&mut state, &mut work.effects, &mut work.awaited);
+        let first = self.post(shared, work, &mut state, waiter);
+        (result, first)
+    }
+
+    /// Looks without changing anything.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Destination) -> R) -> R {
+        look(&self.state.lock().destination)
+    }
+
+    fn post(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: &mut Work,
+        state: &mut State,
+        waiter: Option<&Arc<Outbox>>,
+    ) -> Sequence {
+        let effects = &mut work.effects;
+        let mut first = Sequence(0);
+        if !effects.persist.is_empty() {
+            let waiter = waiter.map(|outbox| Arc::clone(outbox) as Arc<dyn Durable>);
+            first = shared.writer.append(&mut effects.persist, &work.awaited, waiter.as_ref());
+        }
+        let wakers = &mut work.wakers;
+        effects.drain_deliveries(|key, deliveries| {
+            if let Some(Some(outbox)) = state.outboxes.get(key.0 as usize) {
+                let (waker, full) = outbox.deliver(deliveries);
+                wakers.extend(waker);
+                if full {
+                    state.destination.pause(key);
+                }
+            }
+        });
+        for request in effects.pages.drain(..) {
+            shared.pager.ask(Arc::clone(self), Wish::Page(request), &shared.writer);
+        }
+        if let Some(position) = effects.awaits_horizon.take() {
+            shared.pager.ask(Arc::clone(self), Wish::Horizon(position), &shared.writer);
+        }
+        work.forwards.append(&mut effects.forwards);
+        let tally = std::mem::take(&mut effects.tally);
+        wakers.extend(shared.flow.book(tally.memory_delta));
+        if tally.ready_delta < 0 {
+            wakers.extend(state.waiting.drain(..).filter_map(|outbox| outbox.retry()));
+        }
+        shared.metrics.count(self.name.kind(), &tally);
+        first
+    }
+
+    /// Brings a page that the destination asked for.
+    pub(super) fn page_in(
+        self: &Arc<Self>,
+        shared: &Shared,
+        now: Now,
+        request: PageRequest,
+        page: StoredPage,
+    ) {
+        Work::run(shared, now, |work| {
+            self.with(shared, work, None, |state, effects, _| {
+                match (&mut state.destination, request.reader) {
+                    (Destination::Queue(queue), _) => {
+                        let priority = request.priority.unwrap_or(Priority::DEFAULT);
+                        queue.page_in(now, priority, page, effects);
+                    }
+                    (Destination::Topic(topic), PageReader::Subscription(key)) => {
+                        topic.page_in(now, key, page, effects);
+                    }
+                    (Destination::Topic(_), PageReader::Queue) => {}
+                }
+            });
+        });
+    }
+}
+
+impl State {
+    /// Adds a subscription of the connection that the outbox belongs to.
+    pub(super) fn subscribe(
+        &mut self,
+        now: Now,
+        id: SubscriptionId,
+        options: SubscribeOptions,
+        outbox: &Arc<Outbox>,
+        effects: &mut Effects,
+    ) -> SubscriptionKey {
+        let key = match &mut self.destination {
+            Destination::Queue(queue) => queue.subscribe(now, id, options, effects),
+            Destination::Topic(topic) => topic.subscribe(id, options),
+        };
+        let index = key.0 as usize;
+        if index >= self.outboxes.len() {
+            self.outboxes.resize(index + 1, None);
+        }
+        if let Some(place) = self.outboxes.get_mut(index) {
+            *place = Some(Arc::clone(outbox));
+        }
+        key
+    }
+
+    /// Forgets whose a subscription was, if it is gone.
+    pub(super) fn release(&mut self, key: SubscriptionKey) {
+        if let Some(place) = self.outboxes.get_mut(key.0 as usize) {
+            *place = None;
+        }
+        while self.outboxes.last().is_some_and(Option::is_none) {
+            self.outboxes.pop();
+        }
+    }
+
+    /// Wakes this connection when there is room.
+    pub(super) fn wait(&mut self, outbox: &Arc<Outbox>) {
+        if !self.waiting.iter().any(|other| Arc::ptr_eq(other, outbox)) {
+            self.waiting.push(Arc::clone(outbox));
+        }
+    }
+}
+
+impl Destination {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Queue(_) => Kind::Queue,
+            Self::Topic(_) => Kind::Topic,
+        }
+    }
+
+    fn pause(&mut self, key: SubscriptionKey) {
+        match self {
+            Self::Queue(queue) => queue.pause(key),
+            Self::Topic(topic) => topic.pause(key),
+        }
+    }
+}

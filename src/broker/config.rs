@@ -1,0 +1,98 @@
+//! What an embedder, or the server, decides about a broker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::{DestinationPolicy, Keep};
+use crate::store::Durability;
+
+/// Everything that a broker is opened with.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// Where durable state lives.
+    pub store: StoreConfig,
+    /// When a persistent message counts as safe.
+    pub durability: Durability,
+    /// How every destination treats its messages.
+    pub policy: DestinationPolicy,
+    /// What nobody may exceed.
+    pub limits: BrokerLimits,
+    /// Bytes of messages that may be in memory; at this point senders wait.
+    pub memory_limit_bytes: u64,
+    /// The share of the memory limit, 0 to 1, from which destinations keep as little in memory as
+    /// they can.
+    pub memory_slow_at: f64,
+}
+
+/// Where durable state lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// Nowhere: nothing survives the process.
+    Memory,
+    /// In a file of this directory.
+    #[cfg(feature = "redb")]
+    Redb(RedbConfig),
+}
+
+/// The embedded store.
+#[cfg(feature = "redb")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedbConfig {
+    /// The directory; made if it is not there.
+    pub directory: PathBuf,
+    /// How the store is tuned.
+    pub options: crate::store::RedbOptions,
+}
+
+/// What nobody may exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokerLimits {
+    /// How many destinations there may be.
+    pub destinations: usize,
+    /// Bytes of deliveries that wait for one connection before its subscriptions are paused.
+    pub outbound_bytes: usize,
+    /// Bytes of requests of one connection that wait for room before it is not read from any more.
+    pub parked_bytes: usize,
+    /// How long a send may wait for room before it is refused.
+    pub full_timeout: Duration,
+    /// Bytes that may wait for the store before senders wait.
+    pub writer_bytes: usize,
+    /// Sends and settlements of one transaction.
+    pub transaction_operations: usize,
+    /// Bytes of messages in one transaction.
+    pub transaction_bytes: usize,
+    /// How long a transaction may stay open.
+    pub transaction_timeout: Duration,
+}
+
+impl Default for BrokerLimits {
+    fn default() -> Self {
+        Self {
+            destinations: 100_000,
+            outbound_bytes: 4 << 20,
+            parked_bytes: 1 << 20,
+            full_timeout: Duration::from_secs(10),
+            writer_bytes: 32 << 20,
+            transaction_operations: 100_000,
+            transaction_bytes: 256 << 20,
+            transaction_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// The destinations' policy as the store and the durability level allow it.
+    pub(super) fn effective_policy(&self) -> Arc<DestinationPolicy> {
+        let keep = match (&self.store, self.durability) {
+            (StoreConfig::Memory, _) => Keep::Nothing,
+            #[cfg(feature = "redb")]
+            (StoreConfig::Redb(_), Durability::None) => Keep::Overflow,
+            #[cfg(feature = "redb")]
+            (StoreConfig::Redb(_), Durability::Sync | Durability::Relaxed { .. }) => {
+                self.policy.keep
+            }
+        };
+        Arc::new(DestinationPolicy { keep, ..self.policy.clone() })
+    }
+}

@@ -1,0 +1,220 @@
+//! One client of the broker, whatever it speaks: requests in, completions and mail out.
+//!
+//! Requests are carried out in their order, neighbouring ones for the same destination under one
+//! lock. A send that finds no room is parked, and what follows it waits behind it, except for
+//! settlements and ends of subscriptions, which make room.
+
+mod commit;
+mod requests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::cell::{Cell, Destination, Work};
+use super::outbox::{Mail, Outbox};
+use super::shared::Shared;
+use super::transaction::{Commit, UnitOfWork};
+use crate::core::{
+    Completion, ConnectionId, DeliveryTag, DestinationName, Now, Refusal, Request, Sequence,
+    SubscriptionId, SubscriptionKey, Tick, TransactionId,
+};
+
+/// How many destinations a connection remembers the way to.
+const REMEMBERED_CELLS: usize = 256;
+
+/// A client's hold on the broker. To be ended by [`Connection::disconnect`].
+#[derive(Debug)]
+pub struct Connection {
+    shared: Arc<Shared>,
+    id: ConnectionId,
+    outbox: Arc<Outbox>,
+    mail: Mail,
+    subscriptions: FxHashMap<SubscriptionId, (Arc<Cell>, SubscriptionKey)>,
+    /// The destination of the last send, and others before it.
+    last_cell: Option<Arc<Cell>>,
+    cells: FxHashMap<DestinationName, Arc<Cell>>,
+    transactions: FxHashMap<TransactionId, UnitOfWork>,
+    commit: Option<Box<Commit>>,
+    parked: VecDeque<Request>,
+    parked_bytes: usize,
+    /// Since when the first parked request has waited, and why.
+    parked_since: Option<(Tick, Refusal)>,
+    paused: Vec<SubscriptionId>,
+    durable: Sequence,
+}
+
+impl Connection {
+    pub(super) fn new(shared: Arc<Shared>, id: ConnectionId) -> Self {
+        let outbox = Arc::new(Outbox::new(shared.limits.outbound_bytes));
+        Self {
+            shared,
+            id,
+            outbox,
+            mail: Mail::default(),
+            subscriptions: FxHashMap::default(),
+            last_cell: None,
+            cells: FxHashMap::default(),
+            transactions: FxHashMap::default(),
+            commit: None,
+            parked: VecDeque::new(),
+            parked_bytes: 0,
+            parked_since: None,
+            paused: Vec::new(),
+            durable: Sequence(0),
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Where its mail arrives.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// Carries out requests and empties the list. Appends completions, also of requests that came
+    /// earlier.
+    pub fn submit(
+        &mut self,
+        now: Now,
+        requests: &mut Vec<Request>,
+        completions: &mut Vec<Completion>,
+    ) {
+        if requests.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        Work::run(&shared, now, |work| {
+            self.carry_out(work, now, requests.drain(..), completions);
+        });
+    }
+
+    /// Takes the mail in and does what it allows: a commit that has become durable is applied, parked
+    /// requests are tried again. The caller encodes the deliveries that it takes from the result and
+    /// reports them by [`Connection::encoded`].
+    pub fn collect(&mut self, now: Now, completions: &mut Vec<Completion>) -> &mut Mail {
+        self.outbox.drain(&mut self.mail);
+        self.durable = self.durable.max(self.mail.durable);
+        self.paused.append(&mut self.mail.paused);
+        let failed = self.mail.failed.clone();
+        let retry = std::mem::take(&mut self.mail.retry);
+        if self.commit.is_some() || failed.is_some() || retry {
+            let shared = Arc::clone(&self.shared);
+            Work::run(&shared, now, |work| {
+                if let Some(cause) = failed {
+                    self.fail_commit(work, now, &cause, completions);
+                }
+                self.apply_commit(work, now, completions);
+                self.try_parked(work, now, completions);
+            });
+        }
+        &mut self.mail
+    }
+
+    /// Deliveries of this many bytes have been encoded. Lets subscriptions go on that were paused.
+    pub fn encoded(&mut self, now: Now, bytes: usize) {
+        self.outbox.encoded(bytes);
+        if self.paused.is_empty() || !self.outbox.has_caught_up() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let paused = std::mem::take(&mut self.paused);
+        Work::run(&shared, now, |work| {
+            for subscription in paused {
+                let Some((cell, key)) = self.subscriptions.get(&subscription) else { continue };
+                cell.with(&shared, work, None, |state, effects, _| match &mut state.destination {
+                    Destination::Queue(queue) => queue.resume(now, *key, effects),
+                    Destination::Topic(topic) => topic.resume(now, *key, effects),
+                });
+            }
+        });
+    }
+
+    /// Whether nothing more should be read from the client for now.
+    pub fn is_blocked(&self) -> bool {
+        self.commit.is_some() || self.parked_bytes > self.shared.limits.parked_bytes
+    }
+
+    /// Whether a request waits for room.
+    pub fn is_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Whether a commit is on its way, which has to be waited for before `disconnect`.
+    pub fn is_committing(&self) -> bool {
+        self.commit.is_some()
+    }
+
+    /// When [`Connection::expire`] wants to be called.
+    pub fn deadline(&self) -> Option<Tick> {
+        let limits = &self.shared.limits;
+        let parked = self.parked_since.as_ref().map(|(since, _)| {
+            since.after(u64::try_from(limits.full_timeout.as_millis()).unwrap_or(u64::MAX))
+        });
+        let timeout = u64::try_from(limits.transaction_timeout.as_millis()).unwrap_or(u64::MAX);
+        let oldest = self.transactions.values().map(|unit| unit.opened.after(timeout)).min();
+        match (parked, oldest) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Refuses what has waited too long for room, and aborts what has been open too long.
+    pub fn expire(&mut self, now: Now, completions: &mut Vec<Completion>) {
+        if self.deadline().is_none_or(|deadline| deadline > now.tick) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        Work::run(&shared, now, |work| {
+            self.abort_overdue(work, now);
+            self.refuse_overdue(now, completions);
+            self.try_parked(work, now, completions);
+        });
+    }
+
+    /// Ends it. Open transactions are aborted; what is unsettled returns to its queues. `written`
+    /// gives, for a client that vanished, the last delivery of a subscription that it was sent: the
+    /// oldest unsettled one up to there counts as a failed try.
+    pub fn disconnect(
+        mut self,
+        now: Now,
+        written: impl Fn(SubscriptionId) -> Option<DeliveryTag>,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        Work::run(&shared, now, |work| {
+            let open: Vec<_> = self.transactions.keys().copied().collect();
+            for transaction in open {
+                self.abort(work, now, transaction, &shared.metrics.transactions_ended.abort);
+            }
+            let mut subscriptions: Vec<_> = self.subscriptions.drain().collect();
+            subscriptions.sort_unstable_by_key(|(id, _)| *id);
+            for (id, (cell, key)) in subscriptions {
+                unsubscribe(&shared, work, now, &cell, key, written(id));
+            }
+        });
+        let unread = self.mail.deliveries.iter().map(|delivery| delivery.message.footprint());
+        self.outbox.encoded(unread.sum());
+    }
+}
+
+/// Ends a subscription at its destination.
+fn unsubscribe(
+    shared: &Shared,
+    work: &mut Work,
+    now: Now,
+    cell: &Arc<Cell>,
+    key: SubscriptionKey,
+    written: Option<DeliveryTag>,
+) {
+    cell.with(shared, work, None, |state, effects, _| {
+        match &mut state.destination {
+            Destination::Queue(queue) => queue.unsubscribe(now, key, written, effects),
+            Destination::Topic(topic) => topic.unsubscribe(key, effects),
+        }
+        state.release(key);
+    });
+}

@@ -1,0 +1,198 @@
+//! Transactions: all of their sends and settlements become durable as one change of the log, and
+//! effective after that. No two destinations are locked at once.
+
+use std::sync::Arc;
+
+use metrics::Counter;
+
+use super::super::cell::{Destination, Work};
+use super::super::transaction::{Commit, Placing, Settling, UnitOfWork};
+use super::Connection;
+use super::requests::answer;
+use crate::core::{
+    Completion, Done, Now, Persist, Refusal, Sequence, Token, TransactionId,
+};
+use crate::store::Durable;
+
+impl Connection {
+    /// Sends a transaction's changes to the log. It is applied once they are durable.
+    pub(super) fn begin_commit(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        transaction: TransactionId,
+        token: Option<Token>,
+        completions: &mut Vec<Completion>,
+    ) {
+        let Some(unit) = self.transactions.remove(&transaction) else {
+            answer(completions, token, Err(Refusal::NoTransaction));
+            return;
+        };
+        self.shared.metrics.transactions.decrement(1.0);
+        let mut changes = Vec::new();
+        self.gather_removals(work, &unit, transaction, &mut changes);
+        let UnitOfWork { sends, settles, bytes, .. } = unit;
+        let sends = sends
+            .into_iter()
+            .map(|(cell, message)| {
+                let (reserved, _) = cell.with(&self.shared, work, None, |state, effects, _| {
+                    let Destination::Queue(queue) = &mut state.destination else { return None };
+                    let reserved = queue.reserve(&message, effects)?;
+                    // What defines the queue and raises its horizon goes ahead; the message itself
+                    // has to become durable together with all the others.
+                    changes.extend(effects.persist.pop());
+                    Some(reserved)
+                });
+                Placing { cell, message, reserved }
+            })
+            .collect();
+        let mut until = Sequence(0);
+        if !changes.is_empty() {
+            self.shared.writer.append(&mut changes, &[], None);
+            until = self.shared.writer.sync(&(Arc::clone(&self.outbox) as Arc<dyn Durable>));
+        }
+        self.commit =
+            Some(Box::new(Commit { transaction, token, until, sends, settles, bytes }));
+        self.apply_commit(work, now, completions);
+    }
+
+    fn gather_removals(
+        &self,
+        work: &mut Work,
+        unit: &UnitOfWork,
+        transaction: TransactionId,
+        changes: &mut Vec<Persist>,
+    ) {
+        for (_, cell, key) in &unit.settles {
+            cell.with(&self.shared, work, None, |state, effects, _| {
+                if let Destination::Queue(queue) = &mut state.destination {
+                    queue.prepare(*key, transaction, effects);
+                    changes.append(&mut effects.persist);
+                }
+            });
+        }
+    }
+
+    /// Makes a commit effective once it is durable.
+    pub(super) fn apply_commit(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        completions: &mut Vec<Completion>,
+    ) {
+        let durable = self.durable;
+        let Some(commit) = self.commit.take_if(|commit| commit.until <= durable) else { return };
+        let pressed = self.shared.flow.pressed();
+        for (_, cell, key) in &commit.settles {
+            cell.with(&self.shared, work, None, |state, effects, _| {
+                match &mut state.destination {
+                    Destination::Queue(queue) => {
+                        queue.apply(now, *key, commit.transaction, effects);
+                    }
+                    Destination::Topic(topic) => {
+                        topic.apply(now, *key, commit.transaction, effects);
+                    }
+                }
+            });
+        }
+        self.release_bytes(work, commit.bytes);
+        for Placing { cell, message, reserved } in commit.sends {
+            cell.with(&self.shared, work, None, |state, effects, _| {
+                match (&mut state.destination, reserved) {
+                    (Destination::Queue(queue), Some(reserved)) => {
+                        queue.place(now, reserved, message, effects);
+                    }
+                    (Destination::Queue(queue), None) => {
+                        queue.enqueue_committed(now, message, pressed, effects);
+                    }
+                    (Destination::Topic(topic), _) => {
+                        topic.publish(now, &message, pressed, effects);
+                    }
+                }
+            });
+        }
+        self.shared.metrics.transactions_ended.commit.increment(1);
+        answer(completions, commit.token, Ok(Done::Now));
+        self.try_parked(work, now, completions);
+    }
+
+    /// Undoes a commit that can never become durable.
+    pub(super) fn fail_commit(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        cause: &str,
+        completions: &mut Vec<Completion>,
+    ) {
+        let Some(commit) = self.commit.take() else { return };
+        for Placing { cell, reserved, .. } in commit.sends {
+            if let Some(reserved) = reserved {
+                cell.with(&self.shared, work, None, |state, _, _| {
+                    if let Destination::Queue(queue) = &mut state.destination {
+                        queue.abandon(reserved);
+                    }
+                });
+            }
+        }
+        self.unmark(work, now, commit.transaction, &commit.settles);
+        self.release_bytes(work, commit.bytes);
+        let refusal = Refusal::StoreFailed { cause: cause.to_owned() };
+        answer(completions, commit.token, Err(refusal));
+    }
+
+    /// Forgets a transaction. Its settlements are undone, nothing is redelivered.
+    pub(super) fn abort(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        transaction: TransactionId,
+        ended: &Counter,
+    ) -> Result<(), Refusal> {
+        let unit = self.transactions.remove(&transaction).ok_or(Refusal::NoTransaction)?;
+        self.unmark(work, now, transaction, &unit.settles);
+        self.release_bytes(work, unit.bytes);
+        self.shared.metrics.transactions.decrement(1.0);
+        ended.increment(1);
+        Ok(())
+    }
+
+    /// Aborts transactions that have been open too long.
+    pub(super) fn abort_overdue(&mut self, work: &mut Work, now: Now) {
+        let timeout = self.shared.limits.transaction_timeout.as_millis();
+        let overdue: Vec<_> = self
+            .transactions
+            .iter()
+            .filter(|(_, unit)| u128::from(now.tick.0.saturating_sub(unit.opened.0)) >= timeout)
+            .map(|(transaction, _)| *transaction)
+            .collect();
+        let ended = self.shared.metrics.transactions_ended.timeout.clone();
+        for transaction in overdue {
+            // It is there: it was just found.
+            let _ = self.abort(work, now, transaction, &ended);
+        }
+    }
+
+    fn unmark(
+        &self,
+        work: &mut Work,
+        now: Now,
+        transaction: TransactionId,
+        settles: &[Settling],
+    ) {
+        for (_, cell, key) in settles {
+            cell.with(&self.shared, work, None, |state, effects, _| {
+                match &mut state.destination {
+                    Destination::Queue(queue) => queue.unmark(now, *key, transaction, effects),
+                    Destination::Topic(topic) => topic.unmark(*key, transaction, effects),
+                }
+            });
+        }
+    }
+
+    fn release_bytes(&self, work: &mut Work, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        for waker in self.shared.flow.book(-bytes) {
+            work.wake_later(Some(waker));
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! Carrying out requests.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use super::super::cell::{Cell, Destination, State, Work};
+use super::super::transaction::UnitOfWork;
+use super::{Connection, REMEMBERED_CELLS, unsubscribe};
+use crate::core::{
+    Completion, DestinationName, Done, Effects, Message, Now, Outcome, Refusal, Request, Sequence,
+    SubscribeOptions, SubscriptionId, Tags, Token, TransactionId,
+};
+use crate::store::Durable;
+
+/// A request carried out under a lock, whose completion needs the sequence of its change.
+struct Stored {
+    token: Token,
+    /// The place of its change among those of the run; `None` if there is nothing to wait for.
+    change: Option<usize>,
+}
+
+impl Connection {
+    pub(super) fn carry_out(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        requests: impl Iterator<Item = Request>,
+        completions: &mut Vec<Completion>,
+    ) {
+        let mut requests = requests.peekable();
+        while let Some(request) = requests.next() {
+            if self.has_to_wait(&request) {
+                self.park(request);
+                continue;
+            }
+            match request {
+                Request::Send { transaction: None, ref destination, token, .. } => {
+                    match self.cell(destination) {
+                        Ok(cell) => {
+                            self.run(work, now, &cell, request, &mut requests, completions);
+                        }
+                        Err(refusal) => refuse(completions, token, refusal),
+                    }
+                }
+                Request::Settle { transaction: None, subscription, token, .. } => {
+                    match self.subscriptions.get(&subscription).map(|(cell, _)| Arc::clone(cell)) {
+                        Some(cell) => {
+                            self.run(work, now, &cell, request, &mut requests, completions);
+                        }
+                        None => refuse(completions, token, Refusal::NoSubscription),
+                    }
+                }
+                other => self.carry_out_one(work, now, other, completions),
+            }
+        }
+    }
+
+    /// What is rare enough to be done one by one.
+    fn carry_out_one(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        request: Request,
+        completions: &mut Vec<Completion>,
+    ) {
+        match request {
+            Request::Send { destination, message, transaction: Some(transaction), token } => {
+                let result = self.stage_send(&destination, message, transaction);
+                answer(completions, token, result.map(|()| Done::Now));
+            }
+            Request::Settle { subscription, tags, outcome, transaction: Some(by), token } => {
+                let result = self.stage_settle(work, now, subscription, tags, outcome, by);
+                answer(completions, token, result.map(|()| Done::Now));
+            }
+            Request::Subscribe { subscription, destination, options, token } => {
+                let result = self.subscribe(work, now, subscription, &destination, options);
+                answer(completions, token, result.map(|()| Done::Now));
+            }
+            Request::Unsubscribe { subscription, token } => {
+                let result = match self.subscriptions.remove(&subscription) {
+                    Some((cell, key)) => {
+                        unsubscribe(&self.shared, work, now, &cell, key, None);
+                        Ok(Done::Now)
+                    }
+                    None => Err(Refusal::NoSubscription),
+                };
+                answer(completions, token, result);
+            }
+            Request::Begin { transaction, token } => {
+                self.shared.metrics.transactions.increment(1.0);
+                self.transactions.insert(transaction, UnitOfWork::new(now.tick));
+                answer(completions, token, Ok(Done::Now));
+            }
+            Request::Commit { transaction, token } => {
+                self.begin_commit(work, now, transaction, token, completions);
+            }
+            Request::Abort { transaction, token } => {
+                let ended = self.shared.metrics.transactions_ended.abort.clone();
+                let result = self.abort(work, now, transaction, &ended);
+                answer(completions, token, result.map(|()| Done::Now));
+            }
+            Request::Sync { token } => {
+                let waiter = Arc::clone(&self.outbox) as Arc<dyn Durable>;
+                let until = self.shared.writer.sync(&waiter);
+                answer(completions, Some(token), Ok(self.done(until)));
+            }
+            Request::Send { transaction: None, .. } | Request::Settle { transaction: None, .. } => {
+                debug_assert!(false, "plain sends and settlements are carried out in runs");
+            }
+        }
+    }
+
+    /// Carries out a request and those right behind it that concern the same destination.
+    fn run(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        cell: &Arc<Cell>,
+        first: Request,
+        rest: &mut Peekable<impl Iterator<Item = Request>>,
+        completions: &mut Vec<Completion>,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        let outbox = Arc::clone(&self.outbox);
+        let mut stored = Vec::new();
+        let mut parked = None;
+        let ((), start) = cell.with(&shared, work, Some(&outbox), |state, effects, awaited| {
+            let mut next = Some(first);
+            while let Some(request) = next {
+                let token = request_token(&request);
+                match self.apply(state, now, request, effects) {
+                    Ok(change) => {
+                        if let Some(token) = token {
+                            awaited.extend(change);
+                            stored.push(Stored { token, change });
+                        }
+                    }
+                    Err((refusal @ Refusal::Full { .. }, Some(request))) => {
+                        parked = Some((refusal, request));
+                        break;
+                    }
+                    Err((refusal, _)) => refuse(completions, token, refusal),
+                }
+                next = rest.next_if(|request| self.concerns(request, cell));
+            }
+        });
+        for Stored { token, change } in stored {
+            let done = change.map_or(Done::Now, |index| {
+                self.done(Sequence(start.0.saturating_add(index as u64)))
+            });
+            answer(completions, Some(token), Ok(done));
+        }
+        if let Some((refusal, request)) = parked {
+            self.parked_since.get_or_insert((now.tick, refusal));
+            self.park(request);
+        }
+    }
+
+    /// Applies one send or settlement under the lock of its destination. A refused send comes back.
+    #[allow(clippy::result_large_err, reason = "a refused send comes back whole, which is rare")]
+    fn apply(
+        &self,
+        state: &mut State,
+        now: Now,
+        request: Request,
+        effects: &mut Effects,
+    ) -> Result<Option<usize>, (Refusal, Option<Request>)> {
+        match request {
+            Request::Send { ref message, .. } => {
+                let sent = self.send(state, now, message, effects);
+                sent.map_err(|refusal| (refusal, Some(request)))
+            }
+            Request::Settle { subscription, tags, outcome, .. } => {
+                let known = self.subscriptions.get(&subscription).map(|(_, key)| *key);
+                let key = known.ok_or((Refusal::NoSubscription, None))?;
+                match &mut state.destination {
+                    Destination::Queue(queue) => queue.settle(now, key, tags, outcome, effects),
+                    Destination::Topic(topic) => {
+                        topic.settle(now, key, tags, outcome, effects).map(|()| None)
+                    }
+                }
+                .map_err(|refusal| (refusal, None))
+            }
+            Request::Subscribe { .. }
+            | Request::Unsubscribe { .. }
+            | Request::Begin { .. }
+            | Request::Commit { .. }
+            | Request::Abort { .. }
+            | Request::Sync { .. } => Ok(None),
+        }
+    }
+
+    fn send(
+        &self,
+        state: &mut State,
+        now: Now,
+        message: &Arc<Message>,
+        effects: &mut Effects,
+    ) -> Result<Option<usize>, Refusal> {
+        self.admit(message)?;
+        let pressed = self.shared.flow.pressed();
+        match &mut state.destination {
+            Destination::Queue(queue) => {
+                let result = queue.enqueue(now, Arc::clone(message), pressed, effects);
+                if result.is_err() {
+                    state.wait(&self.outbox);
+                }
+                result
+            }
+            Destination::Topic(topic) => {
+                topic.publish(now, message, pressed, effects);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether the broker as a whole takes this message. If not, the connection hears when to try
+    /// again.
+    fn admit(&self, message: &Message) -> Result<(), Refusal> {
+        let refuses = || {
+            self.shared.flow.refuses(message).or_else(|| {
+                let (actual, limit) =
+                    (self.shared.writer.pending_bytes(), self.shared.limits.writer_bytes);
+                (actual > limit).then_some(Refusal::Full {
+                    what: "the queue of the store",
+                    key: "store.queue_bytes",
+                    actual: actual as u64,
+                    limit: limit as u64,
+                })
+            })
+        };
+        if refuses().is_none() {
+            return Ok(());
+        }
+        self.shared.flow.wait(&self.outbox);
+        self.shared.writer.wait_for_room(&(Arc::clone(&self.outbox) as Arc<dyn Durable>));
+        // Room that came before the connection was registered woke nobody.
+        refuses().map_or(Ok(()), Err)
+    }
+
+    fn subscribe(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        id: SubscriptionId,
+        destination: &DestinationName,
+        options: SubscribeOptions,
+    ) -> Result<(), Refusal> {
+        let cell = self.cell(destination)?;
+        let (key, _) = cell.with(&self.shared, work, None, |state, effects, _| {
+            state.subscribe(now, id, options, &self.outbox, effects)
+        });
+        self.subscriptions.insert(id, (cell, key));
+        Ok(())
+    }
+
+    /// Adds a message to an open transaction.
+    fn stage_send(
+        &mut self,
+        destination: &DestinationName,
+        message: Arc<Message>,
+        transaction: TransactionId,
+    ) -> Result<(), Refusal> {
+        let cell = self.cell(destination)?;
+        let bytes = message.footprint();
+        let unit = self.grow(transaction, 1, bytes)?;
+        unit.sends.push((cell, message));
+        self.shared.flow.book(i64::try_from(bytes).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Adds settlements to an open transaction.
+    fn stage_settle(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        subscription: SubscriptionId,
+        tags: Tags,
+        outcome: Outcome,
+        transaction: TransactionId,
+    ) -> Result<(), Refusal> {
+        let known = self.subscriptions.get(&subscription);
+        let (cell, key) = known.cloned().ok_or(Refusal::NoSubscription)?;
+        let unit = self.grow(transaction, 1, 0)?;
+        if !unit.settles.iter().any(|(id, ..)| *id == subscription) {
+            unit.settles.push((subscription, Arc::clone(&cell), key));
+        }
+        let (result, _) = cell.with(&self.shared, work, None, |state, effects, _| {
+            match &mut state.destination {
+                Destination::Queue(queue) => {
+                    queue.mark(now, key, tags, transaction, outcome, effects)
+                }
+                Destination::Topic(topic) => {
+                    topic.mark(now, key, tags, transaction, outcome, effects)
+                }
+            }
+        });
+        result
+    }
+
+    /// The open transaction, with room made for more operations and bytes.
+    fn grow(
+        &mut self,
+        transaction: TransactionId,
+        operations: usize,
+        bytes: usize,
+    ) -> Result<&mut UnitOfWork, Refusal> {
+        let limits = self.shared.limits;
+        let unit = self.transactions.get_mut(&transaction).ok_or(Refusal::NoTransaction)?;
+        for (what, key, actual, limit) in [
+            (
+                "the transaction's list of operations",
+                "limits.tx_max_operations",
+                unit.operations + operations,
+                limits.transaction_operations,
+            ),
+            ("the transaction", "limits.tx_max_bytes", unit.bytes + bytes, limits.transaction_bytes),
+        ] {
+            if actual > limit {
+                let (actual, limit) = (actual as u64, limit as u64);
+                return Err(Refusal::Full { what, key, actual, limit });
+            }
+        }
+        unit.operations += operations;
+        unit.bytes += bytes;
+        Ok(unit)
+    }
+
+    /// The destination of that name; the last ones used are found without asking the registry.
+    fn cell(&mut self, name: &DestinationName) -> Result<Arc<Cell>, Refusal> {
+        if let Some(cell) = self.last_cell.as_ref().filter(|cell| cell.name == *name) {
+            return Ok(Arc::clone(cell));
+        }
+        let cell = if let Some(cell) = self.cells.get(name) {
+            Arc::clone(cell)
+        } else {
+            let cell = self.shared.registry.get(name, &self.shared)?;
+            if self.cells.len() >= REMEMBERED_CELLS {
+                self.cells.clear();
+            }
+            self.cells.insert(name.clone(), Arc::clone(&cell));
+            cell
+        };
+        self.last_cell = Some(Arc::clone(&cell));
+        Ok(cell)
+    }
+
+    /// Whether a request belongs under the lock of this destination.
+    fn concerns(&self, request: &Request, cell: &Arc<Cell>) -> bool {
+        match request {
+            Request::Send { destination, transaction: None, .. } => {
+                self.parked.is_empty() && cell.name == *destination
+            }
+            Request::Settle { subscription, transaction: None, .. } => self
+                .subscriptions
+                .get(subscription)
+                .is_some_and(|(other, _)| Arc::ptr_eq(other, cell)),
+            Request::Send { .. }
+            | Request::Settle { .. }
+            | Request::Subscribe { .. }
+            | Request::Unsubscribe { .. }
+            | Request::Begin { .. }
+            | Request::Commit { .. }
+            | Request::Abort { .. }
+            | Request::Sync { .. } => false,
+        }
+    }
+
+    /// Whether a request has to wait behind others.
+    fn has_to_wait(&self, request: &Request) -> bool {
+        let makes_room = matches!(
+            request,
+            Request::Settle { transaction: None, .. } | Request::Unsubscribe { .. }
+        );
+        self.commit.is_some() || (!self.parked.is_empty() && !makes_room)
+    }
+
+    pub(super) fn park(&mut self, request: Request) {
+        self.parked_bytes += request_bytes(&request);
+        self.parked.push_back(request);
+    }
+
+    /// Tries again what is parked, as far as it goes.
+    pub(super) fn try_parked(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        completions: &mut Vec<Completion>,
+    ) {
+        if self.parked.is_empty() || self.commit.is_some() {
+            return;
+        }
+        let since = self.parked_since.take();
+        let parked = std::mem::take(&mut self.parked);
+        let before = parked.len();
+        self.parked_bytes = 0;
+        self.carry_out(work, now, parked.into_iter(), completions);
+        if self.parked.len() == before && since.is_some() {
+            // Nothing has moved: the first one has waited since it was parked.
+            self.parked_since = since;
+        }
+    }
+
+    /// Refuses the first parked request if it has waited too long.
+    pub(super) fn refuse_overdue(&mut self, now: Now, completions: &mut Vec<Completion>) {
+        let timeout = self.shared.limits.full_timeout.as_millis();
+        let overdue = self
+            .parked_since
+            .take_if(|(since, _)| u128::from(now.tick.0.saturating_sub(since.0)) >= timeout);
+        if let Some((_, refusal)) = overdue
+            && let Some(request) = self.parked.pop_front()
+        {
+            self.parked_bytes = self.parked_bytes.saturating_sub(request_bytes(&request));
+            refuse(completions, request_token(&request), refusal);
+        }
+    }
+
+    fn done(&self, sequence: Sequence) -> Done {
+        if sequence <= self.durable { Done::Now } else { Done::At(sequence) }
+    }
+}
+
+fn request_token(request: &Request) -> Option<Token> {
+    match request {
+        Request::Send { token, .. }
+        | Request::Subscribe { token, .. }
+        | Request::Unsubscribe { token, .. }
+        | Request::Settle { token, .. }
+        | Request::Begin { token, .. }
+        | Request::Commit { token, .. }
+        | Request::Abort { token, .. } => *token,
+        Request::Sync { token } => Some(*token),
+    }
+}
+
+fn request_bytes(request: &Request) -> usize {
+    const OTHER: usize = 64;
+    match request {
+        Request::Send { message, .. } => message.footprint(),
+        Request::Subscribe { .. }
+        | Request::Unsubscribe { .. }
+        | Request::Settle { .. }
+        | Request::Begin { .. }
+        | Request::Commit { .. }
+        | Request::Abort { .. }
+        | Request::Sync { .. } => OTHER,
+    }
+}
+
+pub(super) fn answer(
+    completions: &mut Vec<Completion>,
+    token: Option<Token>,
+    result: Result<Done, Refusal>,
+) {
+    if token.is_some() || result.is_err() {
+        completions.push(Completion { token, result });
+    }
+}
+
+/// Reports a refusal. Nobody needs to hear that a settlement without a token named what is gone: the
+/// session checks what clients name, so it is a delivery that ended on its own.
+fn refuse(completions: &mut Vec<Completion>, token: Option<Token>, refusal: Refusal) {
+    let gone = matches!(refusal, Refusal::NoDelivery | Refusal::NoSubscription);
+    if token.is_some() || !gone {
+        answer(completions, token, Err(refusal));
+    }
+}

@@ -1,0 +1,180 @@
+//! Reads from the store what destinations want back in memory, and tells them when their horizon is
+//! durable: the two things that a destination asks for and does not wait for.
+//!
+//! A value first: `step` does what is due. In production a thread calls it whenever there is news.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::cell::{Cell, Destination, Work};
+use super::shared::Shared;
+use crate::core::{PageRequest, Position, Sequence, StoredMessage, StoredPage};
+use crate::store::{Durable, PageLimit, StoreError, Writer};
+
+/// What a destination asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wish {
+    /// Messages from the store.
+    Page(PageRequest),
+    /// To hear that all changes so far, the horizon at this position among them, are durable.
+    Horizon(Position),
+}
+
+#[derive(Debug)]
+struct Task {
+    cell: Arc<Cell>,
+    wish: Wish,
+    /// All that the answer depends on is committed once the log is committed up to here.
+    after: Sequence,
+}
+
+/// The queue of wishes.
+#[derive(Debug, Default)]
+pub(super) struct Pager {
+    inner: Mutex<Inner>,
+    news: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tasks: VecDeque<Task>,
+    /// Something may have become due since `step` last looked.
+    news: bool,
+    stopped: bool,
+}
+
+impl Pager {
+    /// Notes a wish.
+    pub(super) fn ask(self: &Arc<Self>, cell: Arc<Cell>, wish: Wish, writer: &Writer) {
+        let after = match wish {
+            // A page is read at once; only when that brings nothing does it depend on the log.
+            Wish::Page(_) => writer.last_sequence(),
+            Wish::Horizon(_) => writer.sync(&(Arc::clone(self) as Arc<dyn Durable>)),
+        };
+        let mut inner = self.inner.lock();
+        inner.tasks.push_back(Task { cell, wish, after });
+        inner.news = true;
+        self.news.notify_one();
+    }
+
+    /// Does what is due. Returns whether anything was.
+    pub(super) fn step(self: &Arc<Self>, shared: &Shared) -> bool {
+        let tasks = {
+            let mut inner = self.inner.lock();
+            inner.news = false;
+            std::mem::take(&mut inner.tasks)
+        };
+        let mut done = false;
+        let mut undone = VecDeque::new();
+        for task in tasks {
+            if self.attempt(shared, &task) {
+                done = true;
+            } else {
+                undone.push_back(task);
+            }
+        }
+        let mut inner = self.inner.lock();
+        undone.append(&mut inner.tasks);
+        inner.tasks = undone;
+        done
+    }
+
+    /// Fulfils a wish, if it can be by now.
+    fn attempt(self: &Arc<Self>, shared: &Shared, task: &Task) -> bool {
+        let committed = shared.writer.committed() >= task.after;
+        match task.wish {
+            Wish::Horizon(position) => {
+                if !committed {
+                    return false;
+                }
+                let now = shared.clock.now();
+                Work::run(shared, now, |work| {
+                    task.cell.with(shared, work, None, |state, effects, _| {
+                        if let Destination::Queue(queue) = &mut state.destination {
+                            queue.horizon_durable(now, position, effects);
+                        }
+                    });
+                });
+                true
+            }
+            Wish::Page(request) => match read(shared, &task.cell, request) {
+                Ok(page) if page.messages.is_empty() && !committed => {
+                    shared.writer.sync(&(Arc::clone(self) as Arc<dyn Durable>));
+                    shared.writer.committed() >= task.after && self.attempt(shared, task)
+                }
+                Ok(mut page) => {
+                    page.exhausted &= committed;
+                    task.cell.page_in(shared, shared.clock.now(), request, page);
+                    true
+                }
+                Err(error) => {
+                    shared.report_failure(&error);
+                    true
+                }
+            },
+        }
+    }
+
+    /// The thread: fulfils wishes until the broker stops.
+    pub(super) fn run(self: &Arc<Self>, shared: &Weak<Shared>) {
+        loop {
+            {
+                let mut inner = self.inner.lock();
+                while !inner.news && !inner.stopped {
+                    self.news.wait(&mut inner);
+                }
+                if inner.stopped {
+                    return;
+                }
+            }
+            let Some(shared) = shared.upgrade() else { return };
+            self.step(&shared);
+        }
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(&self) {
+        self.inner.lock().stopped = true;
+        self.news.notify_one();
+    }
+
+    fn look_again(&self) {
+        self.inner.lock().news = true;
+        self.news.notify_one();
+    }
+}
+
+impl Durable for Pager {
+    fn durable(&self, _up_to: Sequence) {
+        self.look_again();
+    }
+
+    fn cancelled(&self, _sequence: Sequence) {}
+
+    fn failed(&self, _cause: &str) {}
+
+    fn room(&self) {}
+}
+
+fn read(shared: &Shared, cell: &Cell, request: PageRequest) -> Result<StoredPage, StoreError> {
+    let limit = PageLimit {
+        messages: usize::MAX,
+        bytes: usize::try_from(request.bytes).unwrap_or(usize::MAX),
+    };
+    let page = shared.reader.read(cell.id, request.from, request.priority, limit)?;
+    Ok(StoredPage {
+        messages: page
+            .messages
+            .into_iter()
+            .map(|(position, message, state)| StoredMessage {
+                position,
+                message: Arc::new(message),
+                state,
+            })
+            .collect(),
+        resume_at: page.resume_at,
+        exhausted: page.exhausted,
+    })
+}

@@ -1,0 +1,38 @@
+//! What all parts of one broker share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::clock::Clock;
+use super::config::BrokerLimits;
+use super::flow::Flow;
+use super::metrics::Metrics;
+use super::pager::Pager;
+use super::registry::Registry;
+use crate::core::DestinationPolicy;
+use crate::store::{Reader, StoreError, Writer};
+
+/// The inside of a broker.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) policy: Arc<DestinationPolicy>,
+    pub(super) limits: BrokerLimits,
+    pub(super) registry: Registry,
+    pub(super) flow: Flow,
+    pub(super) writer: Arc<Writer>,
+    pub(super) reader: Arc<dyn Reader>,
+    pub(super) pager: Arc<Pager>,
+    pub(super) metrics: Metrics,
+    /// The store could not be read.
+    pub(super) read_failed: AtomicBool,
+}
+
+impl Shared {
+    /// Notes that the store could not be read. What it did not give stays where it is.
+    pub(super) fn report_failure(&self, error: &StoreError) {
+        self.metrics.store_errors.read.increment(1);
+        self.read_failed.store(true, Ordering::Relaxed);
+        tracing::error!(target: "tidegate::store", %error, "the store could not be read");
+    }
+}

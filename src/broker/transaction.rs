@@ -1,0 +1,48 @@
+//! What a connection has collected in an open transaction, and a commit on its way.
+
+use std::sync::Arc;
+
+use super::cell::Cell;
+use crate::core::{Message, Reserved, Sequence, SubscriptionId, SubscriptionKey, Tick, Token};
+
+/// A subscription with deliveries that a transaction settles.
+pub(super) type Settling = (SubscriptionId, Arc<Cell>, SubscriptionKey);
+
+/// An open transaction.
+#[derive(Debug)]
+pub(super) struct UnitOfWork {
+    pub(super) opened: Tick,
+    pub(super) sends: Vec<(Arc<Cell>, Arc<Message>)>,
+    /// Subscriptions with deliveries that it settles, each once.
+    pub(super) settles: Vec<Settling>,
+    pub(super) operations: usize,
+    pub(super) bytes: usize,
+}
+
+impl UnitOfWork {
+    pub(super) fn new(opened: Tick) -> Self {
+        Self { opened, sends: Vec::new(), settles: Vec::new(), operations: 0, bytes: 0 }
+    }
+}
+
+/// A transaction whose changes are being made durable.
+#[derive(Debug)]
+pub(super) struct Commit {
+    pub(super) transaction: crate::core::TransactionId,
+    pub(super) token: Option<Token>,
+    /// It is durable once the log is durable up to here.
+    pub(super) until: Sequence,
+    pub(super) sends: Vec<Placing>,
+    pub(super) settles: Vec<Settling>,
+    /// Bytes booked for it.
+    pub(super) bytes: usize,
+}
+
+/// A message of a committing transaction.
+#[derive(Debug)]
+pub(super) struct Placing {
+    pub(super) cell: Arc<Cell>,
+    pub(super) message: Arc<Message>,
+    /// Its place, if it is one that is stored.
+    pub(super) reserved: Option<Reserved>,
+}
