@@ -1,18 +1,33 @@
 //! Tidegate: a message broker, as a library.
-#![forbid(unsafe_code)]
 
-pub mod broker;
+mod broker;
 mod codec;
-pub mod core;
+mod core;
+mod protocol;
 #[cfg(feature = "server")]
-pub mod server;
+mod server;
 mod store;
 
-/// Floors for the binary, fuzz targets, benches and the simulator; no promise of stability.
+/// What fuzz targets, benchmarks and the simulator reach: outside every promise of stability.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::broker;
-    pub use crate::core;
+    pub mod broker {
+        pub use crate::broker::*;
+    }
+    pub mod codec {
+        pub use crate::codec::*;
+    }
+    pub mod core {
+        pub use crate::core::*;
+    }
+    pub mod protocol {
+        pub use crate::protocol::*;
+    }
     #[cfg(feature = "server")]
-    pub use crate::server;
+    pub mod server {
+        pub use crate::server::*;
+    }
+    pub mod store {
+        pub use crate::store::*;
+    }
 }

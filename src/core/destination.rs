@@ -46,12 +46,18 @@ impl DestinationName {
             return Err(NameError::Empty);
         }
         if name.len() > Self::MAX_LENGTH {
-            return Err(NameError::TooLong { actual: name.len(), limit: Self::MAX_LENGTH });
+            return Err(NameError::TooLong {
+                actual: name.len(),
+                limit: Self::MAX_LENGTH,
+            });
         }
         if name.chars().any(char::is_control) {
             return Err(NameError::ControlCharacter);
         }
-        Ok(Self { kind, name: name.into() })
+        Ok(Self {
+            kind,
+            name: name.into(),
+        })
     }
 
     /// The queue of that name.

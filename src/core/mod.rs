@@ -5,14 +5,27 @@
 //! collections. Deliberately not here: clocks, sockets, threads, locks, randomness, header names of
 //! any protocol; time and numbers come in as arguments, results go out as `Effects`.
 
+mod dead_letter;
+mod delivery;
 mod destination;
+mod effect;
 mod error;
 mod id;
+mod inflight;
 mod message;
+mod pending;
 mod persist;
+mod policy;
+mod queue;
+mod redelivery;
+mod request;
+mod subscription;
 mod time;
+mod topic;
 
+pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
+pub use effect::{Effects, Forward, PageReader, PageRequest, SubscriptionKey, Tally};
 pub use error::{NameError, Refusal};
 pub use id::{
     ConnectionId, DeliveryTag, DestinationId, MessageId, Position, Sequence, SubscriptionId, Token,
@@ -22,4 +35,8 @@ pub use message::{
     BodyKind, DeliveryState, Encoded, Form, Message, Priority, Provenance, StoredAt,
 };
 pub use persist::Persist;
+pub use policy::{DestinationPolicy, Keep};
+pub use queue::{Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
+pub use request::{AckMode, Completion, Done, Outcome, Request, SubscribeOptions, Tags};
 pub use time::{Now, Tick, Timestamp};
+pub use topic::Topic;

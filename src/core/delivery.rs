@@ -1,0 +1,21 @@
+//! What a client is given.
+
+use std::sync::Arc;
+
+use super::id::{DeliveryTag, SubscriptionId};
+use super::message::Message;
+
+/// One hand-over of a message to one subscription.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Its number within the subscription, to settle it by.
+    pub tag: DeliveryTag,
+    /// The subscription, by the number that its session gave it.
+    pub subscription: SubscriptionId,
+    /// How often the message was delivered, this time included: 1 the first time.
+    pub count: u32,
+    /// Whether a consumer may have seen it before.
+    pub redelivered: bool,
+}

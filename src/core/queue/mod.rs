@@ -1,0 +1,418 @@
+//! A queue: each message goes to one of its subscriptions, in order, until one accepts it.
+//!
+//! Invariants: a message is in exactly one place (waiting, on disk, in flight, or forwarded); what a
+//! subscription holds unsettled and unmarked never exceeds its prefetch, except after an abort; a
+//! message that the store knows leaves by exactly one `Remove`, or by the `Remove` that a `Forward`
+//! carries.
+
+mod dispatch;
+mod horizon;
+mod settle;
+mod transact;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::destination::DestinationName;
+use super::effect::{Effects, Forward, PageReader, PageRequest, SubscriptionKey};
+use super::error::Refusal;
+use super::id::{DestinationId, Position, SubscriptionId};
+use super::message::{DeliveryState, Message, Priority, StoredAt};
+use super::pending::{Entry, Pending};
+use super::persist::Persist;
+use super::policy::{DestinationPolicy, Keep};
+use super::request::SubscribeOptions;
+use super::subscription::{Slots, Subscription};
+use super::time::Now;
+use horizon::Horizon;
+
+pub use transact::Reserved;
+
+/// Under memory pressure a queue keeps no more than this in memory, in bytes.
+const PRESSED_WINDOW: u64 = 64 * 1024;
+
+/// One queue.
+#[derive(Debug)]
+pub struct Queue {
+    id: DestinationId,
+    name: DestinationName,
+    policy: Arc<DestinationPolicy>,
+    /// Whether the store has heard of it.
+    defined: bool,
+    /// A page was asked for and has not come.
+    paging: bool,
+    last_position: Position,
+    horizon: Horizon,
+    pending: Pending,
+    subscriptions: Slots<Subscription>,
+    /// Those that can be given something, in turn; each at most once.
+    ring: VecDeque<SubscriptionKey>,
+    unsettled: u64,
+}
+
+/// What recovery found of one queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveredQueue {
+    /// The last position ever given out.
+    pub last_position: Position,
+    /// The last position that may have reached a consumer.
+    pub horizon: Position,
+    /// Messages and bytes of each priority.
+    pub waiting: [(u64, u64); Priority::COUNT],
+}
+
+/// A message as it is read back from the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Its place.
+    pub position: Position,
+    /// The message.
+    pub message: Arc<Message>,
+    /// What has happened to it.
+    pub state: DeliveryState,
+}
+
+/// A page as it is read from the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredPage {
+    /// Live messages in the order of their positions.
+    pub messages: Vec<StoredMessage>,
+    /// Where the next page starts.
+    pub resume_at: Position,
+    /// Whether there was nothing more to read.
+    pub exhausted: bool,
+}
+
+impl Queue {
+    /// An empty queue that the store has not heard of.
+    pub fn new(id: DestinationId, name: DestinationName, policy: Arc<DestinationPolicy>) -> Self {
+        Self {
+            id,
+            name,
+            policy,
+            defined: false,
+            paging: false,
+            last_position: Position(0),
+            horizon: Horizon::default(),
+            pending: Pending::default(),
+            subscriptions: Slots::default(),
+            ring: VecDeque::new(),
+            unsettled: 0,
+        }
+    }
+
+    /// A queue as the store knows it; its messages stay on disk until somebody wants them.
+    pub fn recovered(
+        id: DestinationId,
+        name: DestinationName,
+        policy: Arc<DestinationPolicy>,
+        found: &RecoveredQueue,
+        effects: &mut Effects,
+    ) -> Self {
+        let mut queue = Self::new(id, name, policy);
+        queue.defined = true;
+        queue.last_position = found.last_position;
+        queue.horizon = Horizon::recovered(found.horizon);
+        for (priority, (count, bytes)) in (0..).zip(found.waiting) {
+            queue
+                .pending
+                .recover(Priority::clamped(priority), Position(1), count, bytes);
+        }
+        effects.tally.ready_delta += signed(queue.pending.count());
+        queue
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &DestinationName {
+        &self.name
+    }
+
+    /// Messages that wait, in memory and on disk.
+    pub fn ready_count(&self) -> u64 {
+        self.pending.count()
+    }
+
+    /// Bytes of messages that wait, in memory and on disk.
+    pub fn ready_bytes(&self) -> u64 {
+        self.pending.bytes()
+    }
+
+    /// Deliveries that are not settled.
+    pub fn unsettled_count(&self) -> u64 {
+        self.unsettled
+    }
+
+    /// Subscriptions that can be given messages or still hold some.
+    pub fn subscription_count(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    /// Adds a message. Returns the place in `effects.persist` of the change that makes it durable, if
+    /// there is anything to wait for.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`] when the queue holds all it may.
+    pub fn enqueue(
+        &mut self,
+        now: Now,
+        message: Arc<Message>,
+        pressed: bool,
+        effects: &mut Effects,
+    ) -> Result<Option<usize>, Refusal> {
+        let bytes = message.footprint() as u64;
+        if self.pending.bytes().saturating_add(bytes) > self.policy.max_bytes
+            && !self.pending.is_empty()
+        {
+            return Err(Refusal::Full {
+                what: "the queue",
+                key: "destination.max_bytes",
+                actual: self.pending.bytes(),
+                limit: self.policy.max_bytes,
+            });
+        }
+        effects.tally.received += 1;
+        if message.expired(now.wall) {
+            effects.tally.expired += 1;
+            return Ok(None);
+        }
+        let stored = self.admit(now, message, pressed, effects);
+        self.check_invariants();
+        Ok(stored)
+    }
+
+    /// Takes over a message from another destination, whatever the queue already holds: it was
+    /// accepted before.
+    pub fn enqueue_forwarded(
+        &mut self,
+        now: Now,
+        forward: Forward,
+        pressed: bool,
+        effects: &mut Effects,
+    ) {
+        self.admit(now, forward.message, pressed, effects);
+        effects
+            .persist
+            .extend(forward.remove.map(|at| Persist::Remove { at }));
+        self.check_invariants();
+    }
+
+    fn admit(
+        &mut self,
+        now: Now,
+        message: Arc<Message>,
+        pressed: bool,
+        effects: &mut Effects,
+    ) -> Option<usize> {
+        effects.tally.routed += 1;
+        self.last_position = self.last_position.next();
+        let position = self.last_position;
+        let durable = message.persistent && self.policy.keep == Keep::All;
+        let stored = durable.then(|| self.put(position, &message, effects));
+        let entry = Entry {
+            position,
+            message,
+            state: None,
+            stored: durable,
+            covered: position <= self.horizon.requested(),
+        };
+        if self.pending.is_empty() && self.ring_front().is_some() {
+            effects.tally.memory_delta += signed(entry.bytes());
+            self.give_to_next(entry, effects);
+        } else {
+            self.wait(entry, pressed, effects);
+            self.dispatch(now, effects);
+        }
+        stored
+    }
+
+    /// Lets a new message wait, on disk only if memory has no room for it.
+    fn wait(&mut self, entry: Entry, pressed: bool, effects: &mut Effects) {
+        effects.tally.ready_delta += 1;
+        let window = if pressed {
+            self.policy.memory_window_bytes.min(PRESSED_WINDOW)
+        } else {
+            self.policy.memory_window_bytes
+        };
+        let (priority, bytes) = (entry.message.priority, entry.bytes());
+        if self.policy.keep == Keep::Nothing || !self.pending.overflows(priority, bytes, window) {
+            effects.tally.memory_delta += signed(bytes);
+            self.pending.push(entry);
+            return;
+        }
+        if !entry.stored {
+            self.define(effects);
+            effects.persist.push(Persist::Put {
+                at: self.at(entry.position),
+                message: entry.message,
+                state: DeliveryState::default(),
+                transient: true,
+            });
+        }
+        self.pending.push_on_disk(entry.position, priority, bytes);
+    }
+
+    /// Emits what makes a message durable. The horizon goes first where there are consumers, so that
+    /// whenever the message survives a crash, so does the knowledge that it may have been delivered.
+    fn put(&mut self, position: Position, message: &Arc<Message>, effects: &mut Effects) -> usize {
+        self.define(effects);
+        if self.subscriptions.len() > 0 {
+            self.horizon.cover(self.id, position, effects);
+        }
+        let index = effects.next_change();
+        effects.persist.push(Persist::Put {
+            at: self.at(position),
+            message: Arc::clone(message),
+            state: DeliveryState::default(),
+            transient: false,
+        });
+        index
+    }
+
+    fn define(&mut self, effects: &mut Effects) {
+        if !self.defined {
+            self.defined = true;
+            effects.persist.push(Persist::Define {
+                destination: self.id,
+                name: self.name.clone(),
+            });
+        }
+    }
+
+    /// Starts to give messages to a new subscription.
+    pub fn subscribe(
+        &mut self,
+        now: Now,
+        id: SubscriptionId,
+        options: SubscribeOptions,
+        effects: &mut Effects,
+    ) -> SubscriptionKey {
+        let key = self.subscriptions.insert(Subscription::new(id, options));
+        self.rejoin(key);
+        self.dispatch(now, effects);
+        self.check_invariants();
+        key
+    }
+
+    /// The connection of a subscription takes no more for now.
+    pub fn pause(&mut self, key: SubscriptionKey) {
+        if let Some(subscription) = self.subscriptions.get_mut(key) {
+            subscription.paused = true;
+        }
+    }
+
+    /// The connection of a subscription takes deliveries again.
+    pub fn resume(&mut self, now: Now, key: SubscriptionKey, effects: &mut Effects) {
+        if let Some(subscription) = self.subscriptions.get_mut(key) {
+            subscription.paused = false;
+            self.rejoin(key);
+            self.dispatch(now, effects);
+        }
+    }
+
+    /// Takes the page that it asked for. Messages that may have been delivered before a crash come
+    /// back flagged.
+    pub fn page_in(
+        &mut self,
+        now: Now,
+        priority: Priority,
+        page: StoredPage,
+        effects: &mut Effects,
+    ) {
+        self.paging = false;
+        let before = self.pending.resident_bytes();
+        let ready_before = self.pending.count();
+        let horizon = &self.horizon;
+        let entries = page.messages.into_iter().map(|stored| {
+            let mut state = stored.state;
+            state.redelivered |= horizon.flags(stored.position) && stored.message.persistent;
+            Entry {
+                position: stored.position,
+                message: stored.message,
+                state: (state != DeliveryState::default()).then(|| Box::new(state)),
+                stored: true,
+                covered: false,
+            }
+        });
+        self.pending
+            .page_in(priority, entries, page.resume_at, page.exhausted);
+        effects.tally.memory_delta += signed(self.pending.resident_bytes()) - signed(before);
+        effects.tally.ready_delta += signed(self.pending.count()) - signed(ready_before);
+        self.dispatch(now, effects);
+        self.check_invariants();
+    }
+
+    /// The changes that raised the horizon to `position` are durable.
+    pub fn horizon_durable(&mut self, now: Now, position: Position, effects: &mut Effects) {
+        self.horizon.reached(position);
+        self.dispatch(now, effects);
+    }
+
+    /// Prepares for a clean stop: nothing is in flight any more, so what is stored about each message
+    /// is exact and no horizon is needed.
+    pub fn seal(&mut self, effects: &mut Effects) {
+        if self.defined && self.horizon.requested() > Position(0) && self.unsettled == 0 {
+            let position = Position(0);
+            effects.persist.push(Persist::Horizon {
+                destination: self.id,
+                position,
+            });
+        }
+    }
+
+    fn at(&self, position: Position) -> StoredAt {
+        StoredAt {
+            destination: self.id,
+            position,
+        }
+    }
+
+    fn ask_page(&mut self, effects: &mut Effects) {
+        if self.paging || self.ring.is_empty() {
+            return;
+        }
+        let bytes = self.policy.page_bytes();
+        if let Some((from, priority)) = self.pending.ask_page(bytes) {
+            self.paging = true;
+            let reader = PageReader::Queue;
+            effects.pages.push(PageRequest {
+                reader,
+                from,
+                priority: Some(priority),
+                bytes,
+            });
+        }
+    }
+
+    /// Recounts everything, in debug builds, unless the queue is so long that it would take over.
+    #[cfg(any(debug_assertions, test))]
+    fn check_invariants(&self) {
+        if self.pending.count() > 200 || self.unsettled > 200 {
+            return;
+        }
+        self.pending.check_invariants();
+        let mut unsettled = 0;
+        for (key, subscription) in self.subscriptions.iter() {
+            subscription.inflight.check_invariants();
+            unsettled += subscription.inflight.live() as u64;
+            let turns = self.ring.iter().filter(|other| **other == key).count();
+            assert_eq!(
+                turns,
+                usize::from(subscription.in_ring),
+                "turns of a subscription"
+            );
+            assert!(
+                subscription.in_ring || !subscription.has_credit(),
+                "a subscription with credit has no turn"
+            );
+        }
+        assert_eq!(unsettled, self.unsettled, "unsettled deliveries");
+    }
+
+    #[cfg(not(any(debug_assertions, test)))]
+    fn check_invariants(&self) {}
+}
+
+/// A count as a change of a gauge.
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

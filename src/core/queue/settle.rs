@@ -1,0 +1,155 @@
+//! What becomes of deliveries: settlements, and what returns when a subscription ends.
+
+use super::super::dead_letter::dead_letter;
+use super::super::effect::{Effects, Forward, SubscriptionKey};
+use super::super::error::Refusal;
+use super::super::id::DeliveryTag;
+use super::super::message::DeliveryState;
+use super::super::pending::Entry;
+use super::super::persist::Persist;
+use super::super::redelivery::{Verdict, judge};
+use super::super::request::{Outcome, Tags};
+use super::super::time::Now;
+use super::{Queue, signed};
+
+impl Queue {
+    /// Settles deliveries of a subscription. Returns the place in `effects.persist` of the last change
+    /// that makes it durable, if there is any.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSubscription`], or [`Refusal::NoDelivery`] when none of the tags is unsettled.
+    pub fn settle(
+        &mut self,
+        now: Now,
+        key: SubscriptionKey,
+        tags: Tags,
+        outcome: Outcome,
+        effects: &mut Effects,
+    ) -> Result<Option<usize>, Refusal> {
+        let from = effects.next_change();
+        let mut settled = 0;
+        loop {
+            let subscription = self
+                .subscriptions
+                .get_mut(key)
+                .ok_or(Refusal::NoSubscription)?;
+            let entry = match tags {
+                Tags::One(_) if settled > 0 => None,
+                Tags::One(tag) => subscription.inflight.take_one(tag),
+                Tags::Through(tag) => subscription.inflight.take_through(tag),
+            };
+            let Some(entry) = entry else { break };
+            settled += 1;
+            self.conclude(now, entry, outcome, effects);
+        }
+        if settled == 0 {
+            return Err(Refusal::NoDelivery);
+        }
+        let last = effects
+            .next_change()
+            .checked_sub(1)
+            .filter(|last| *last >= from);
+        self.rejoin(key);
+        self.dispatch(now, effects);
+        self.check_invariants();
+        Ok(last)
+    }
+
+    /// Ends a subscription. What it has not settled returns to its place, flagged as redelivered; with
+    /// `failed_through` the oldest of them counts as a failed try if the client had been sent it.
+    pub fn unsubscribe(
+        &mut self,
+        now: Now,
+        key: SubscriptionKey,
+        failed_through: Option<DeliveryTag>,
+        effects: &mut Effects,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(key) else {
+            return;
+        };
+        subscription.ended = true;
+        let taken = subscription.inflight.take_unmarked();
+        let written = failed_through.unwrap_or_default();
+        for (index, (tag, entry)) in taken.into_iter().enumerate() {
+            let failed = index == 0 && tag <= written;
+            self.conclude(now, entry, Outcome::Modify { failed }, effects);
+        }
+        self.remove_if_over(key);
+        self.dispatch(now, effects);
+        self.check_invariants();
+    }
+
+    /// Frees the place of a subscription that has ended and holds nothing any more.
+    pub(super) fn remove_if_over(&mut self, key: SubscriptionKey) {
+        let over = |s: &super::Subscription| s.ended && s.inflight.live() == 0;
+        if self.subscriptions.get(key).is_some_and(over) {
+            self.subscriptions.remove(key);
+            self.ring.retain(|other| *other != key);
+            if self.subscriptions.len() == 0 {
+                self.ring = std::collections::VecDeque::new();
+            }
+        }
+    }
+
+    /// Carries out what became of one delivery.
+    pub(super) fn conclude(
+        &mut self,
+        now: Now,
+        entry: Entry,
+        outcome: Outcome,
+        effects: &mut Effects,
+    ) {
+        self.unsettled -= 1;
+        effects.tally.unsettled_delta -= 1;
+        if outcome == Outcome::Accept {
+            effects.tally.accepted += 1;
+            self.drop_entry(&entry, effects);
+            return;
+        }
+        effects.tally.returned += 1;
+        match judge(&self.policy, entry.state(), outcome, now.wall) {
+            Verdict::DeadLetter(state, cause) if self.policy.dead_letter_queue != self.name => {
+                self.forward_dead(now, &entry, state, cause, effects);
+            }
+            Verdict::Again(state) | Verdict::DeadLetter(state, _) => {
+                self.put_back(entry, state, effects);
+            }
+        }
+    }
+
+    fn put_back(&mut self, mut entry: Entry, state: DeliveryState, effects: &mut Effects) {
+        if state != entry.state() {
+            entry.state = Some(Box::new(state));
+            if entry.stored && entry.message.persistent {
+                effects.persist.push(Persist::Returned {
+                    at: self.at(entry.position),
+                    state,
+                });
+            }
+        }
+        effects.tally.ready_delta += 1;
+        let bytes = entry.bytes();
+        let resident = self.pending.resident_bytes();
+        self.pending.insert(entry);
+        if self.pending.resident_bytes() == resident {
+            effects.tally.memory_delta -= signed(bytes);
+        }
+    }
+
+    fn forward_dead(
+        &mut self,
+        now: Now,
+        entry: &Entry,
+        state: DeliveryState,
+        cause: &str,
+        effects: &mut Effects,
+    ) {
+        effects.tally.dead_lettered += 1;
+        effects.tally.memory_delta -= signed(entry.bytes());
+        effects.forwards.push(Forward {
+            target: self.policy.dead_letter_queue.clone(),
+            message: dead_letter(&entry.message, &self.name, state, cause, now.wall),
+            remove: entry.stored.then(|| self.at(entry.position)),
+        });
+    }
+}

@@ -1,0 +1,160 @@
+//! A consumer's standing request, as a queue or topic keeps it: how much it may still be given, and
+//! what it was given and has not settled.
+
+use super::effect::SubscriptionKey;
+use super::id::{DeliveryTag, SubscriptionId};
+use super::inflight::Inflight;
+use super::request::SubscribeOptions;
+
+/// One subscription.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    /// What its session calls it.
+    pub(super) id: SubscriptionId,
+    pub(super) options: SubscribeOptions,
+    pub(super) inflight: Inflight,
+    /// Where nothing can come back, deliveries are only counted: the last one that is settled.
+    counted_through: Option<DeliveryTag>,
+    /// The last tag that was given out.
+    last_tag: DeliveryTag,
+    /// Its connection takes nothing more for now: too many bytes wait for the socket.
+    pub(super) paused: bool,
+    /// It is in its queue's ring of subscriptions that can be given something.
+    pub(super) in_ring: bool,
+    /// It has ended; only deliveries that a transaction holds keep it.
+    pub(super) ended: bool,
+}
+
+impl Subscription {
+    pub(super) fn new(id: SubscriptionId, options: SubscribeOptions) -> Self {
+        Self {
+            id,
+            options,
+            inflight: Inflight::default(),
+            counted_through: None,
+            last_tag: DeliveryTag(0),
+            paused: false,
+            in_ring: false,
+            ended: false,
+        }
+    }
+
+    /// One whose deliveries never come back, so that none of them needs to be kept.
+    pub(super) fn counting(id: SubscriptionId, options: SubscribeOptions) -> Self {
+        Self {
+            counted_through: Some(DeliveryTag(0)),
+            ..Self::new(id, options)
+        }
+    }
+
+    /// Whether it can be given a message.
+    pub(super) fn has_credit(&self) -> bool {
+        let used = match self.counted_through {
+            Some(settled) => self.last_tag.0 - settled.0,
+            None => self.inflight.counted() as u64,
+        };
+        !self.paused && !self.ended && used < u64::from(self.options.prefetch)
+    }
+
+    /// Whether deliveries are only counted.
+    pub(super) fn counts_only(&self) -> bool {
+        self.counted_through.is_some()
+    }
+
+    /// How many deliveries are unsettled.
+    pub(super) fn unsettled(&self) -> u64 {
+        match self.counted_through {
+            Some(settled) => self.last_tag.0 - settled.0,
+            None => self.inflight.live() as u64,
+        }
+    }
+
+    /// Settles counted deliveries. Returns how many that were.
+    pub(super) fn count_through(&mut self, tag: DeliveryTag) -> u64 {
+        let Some(settled) = &mut self.counted_through else {
+            return 0;
+        };
+        let through = tag.min(self.last_tag).max(*settled);
+        let count = through.0 - settled.0;
+        *settled = through;
+        count
+    }
+
+    pub(super) fn next_tag(&mut self) -> DeliveryTag {
+        self.last_tag = self.last_tag.next();
+        self.last_tag
+    }
+}
+
+/// The subscriptions of one destination, by key. Keys of ended ones are used again.
+#[derive(Debug)]
+pub(super) struct Slots<T> {
+    slots: Vec<Option<Box<T>>>,
+    count: usize,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            count: 0,
+        }
+    }
+}
+
+impl<T> Slots<T> {
+    pub(super) fn insert(&mut self, value: T) -> SubscriptionKey {
+        self.count += 1;
+        let free = self.slots.iter().position(Option::is_none);
+        let index = free.unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        if let Some(slot) = self.slots.get_mut(index) {
+            *slot = Some(Box::new(value));
+        }
+        SubscriptionKey(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn remove(&mut self, key: SubscriptionKey) -> Option<Box<T>> {
+        let removed = self.slots.get_mut(key.0 as usize)?.take();
+        self.count -= usize::from(removed.is_some());
+        while self.slots.last().is_some_and(Option::is_none) {
+            self.slots.pop();
+        }
+        removed
+    }
+
+    pub(super) fn get(&self, key: SubscriptionKey) -> Option<&T> {
+        self.slots.get(key.0 as usize)?.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, key: SubscriptionKey) -> Option<&mut T> {
+        self.slots.get_mut(key.0 as usize)?.as_deref_mut()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (SubscriptionKey, &mut T)> {
+        self.slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, slot)| {
+                Some((
+                    SubscriptionKey(u32::try_from(index).ok()?),
+                    slot.as_deref_mut()?,
+                ))
+            })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SubscriptionKey, &T)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            Some((
+                SubscriptionKey(u32::try_from(index).ok()?),
+                slot.as_deref()?,
+            ))
+        })
+    }
+}
