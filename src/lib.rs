@@ -4,6 +4,8 @@ mod broker;
 mod codec;
 mod core;
 mod protocol;
+#[cfg(feature = "server")]
+mod server;
 mod store;
 
 /// What fuzz targets, benchmarks and the simulator reach: outside every promise of stability.
@@ -20,6 +22,10 @@ pub mod internal {
     }
     pub mod protocol {
         pub use crate::protocol::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod server {
+        pub use crate::server::*;
     }
     pub mod store {
         pub use crate::store::*;

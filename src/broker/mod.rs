@@ -38,7 +38,7 @@ pub use config::{BrokerConfig, BrokerLimits, StoreConfig};
 pub use config::RedbConfig;
 pub use connection::Connection;
 pub use error::BrokerError;
-pub use metrics::*;
+pub use metrics::{ByFlag, ByKind, KindTotals, Metrics, ProtocolMetrics, Totals, describe};
 pub use outbox::{Mail, Outbox};
 
 /// A message broker: queues and topics, and the store behind them.

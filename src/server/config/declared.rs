@@ -1,0 +1,311 @@
+//! Every setting there is.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::kind::{
+    Address, AddressOrOff, Count, CountOrAuto, FilePath, Line, LogFilter, OneOf, Portion, Ratio,
+    Size, SizeOrUnlimited, SomeOf, Switch, Time, Words,
+};
+use super::load::Reader;
+use super::setting::{Section, Setting, section, words};
+use super::units::Share;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const SECOND: u64 = 1_000;
+const HOUR: u64 = 3_600 * SECOND;
+const DAY: u64 = 24 * HOUR;
+
+/// The settings that hold before anybody writes one, beside each setting's own default.
+pub(super) const BASE: [(&str, &str); 1] = [("listener.stomp.bind", "127.0.0.1:61613")];
+
+/// Every table, in the order of the sample file.
+pub(super) const SECTIONS: [Section; 12] = [
+    Broker::SECTION,
+    Memory::SECTION,
+    Disk::SECTION,
+    Store::SECTION,
+    Listener::SECTION,
+    HeartBeat::SECTION,
+    Http::SECTION,
+    Limits::SECTION,
+    Destination::SECTION,
+    Auth::SECTION,
+    Server::SECTION,
+    Log::SECTION,
+];
+
+section! {
+    /// The broker itself.
+    Broker at "broker" {
+        /// How the broker calls itself in logs and to operators.
+        name: String = Line { min: 1, max: 64 }, "tidegate";
+        /// The directory that holds everything the broker keeps; made at the first start.
+        data: PathBuf = FilePath, "./tidegate-data";
+        /// How long a stop waits for clients to take what is under way before it closes them.
+        shutdown_grace: Duration = Time { min: 0, max: HOUR }, "30s";
+    }
+}
+
+section! {
+    /// One budget for everything that is kept in memory.
+    Memory at "memory" {
+        /// The budget: of the machine's memory, or of the container's if that is smaller.
+        limit: Share = Portion { of: "the memory" }, "60%";
+        /// From this part of the budget on, receipts are held back so that senders slow down.
+        slow_at: f64 = Ratio { min: 0.1, max: 1.0 }, "0.8";
+    }
+}
+
+section! {
+    /// The disk that holds the data directory.
+    Disk at "disk" {
+        /// With less free space than this, persistent messages are refused.
+        free_min: Share = Portion { of: "the disk" }, "5%";
+        /// With less free space than this, the log warns.
+        free_warn: Share = Portion { of: "the disk" }, "10%";
+    }
+}
+
+words! {
+    /// Where persistent messages are kept.
+    Engine {
+        /// In a redb file under the data directory.
+        Redb = "redb",
+        /// In memory only: nothing survives a restart.
+        Memory = "memory",
+    }
+}
+
+words! {
+    /// What a receipt promises.
+    Durability {
+        /// The message is on the disk and synced.
+        Sync = "sync",
+        /// The message is handed to the store; a power failure or a kill may take one interval.
+        Relaxed = "relaxed",
+        /// The message was accepted; nothing survives.
+        None = "none",
+    }
+}
+
+words! {
+    /// Something that the broker may decide itself.
+    Automatic {
+        /// The broker decides.
+        Auto = "auto",
+        /// Always.
+        On = "on",
+        /// Never.
+        Off = "off",
+    }
+}
+
+section! {
+    /// How persistent messages are kept.
+    Store at "store" {
+        /// Where messages are kept: in a file, or in memory until the broker stops.
+        engine: Engine = OneOf::<Engine>(PhantomData), "redb";
+        /// What a receipt promises: synced to disk, handed to the store, or nothing.
+        durability: Durability = OneOf::<Durability>(PhantomData), "sync";
+        /// How often "relaxed" syncs: the most that a power failure can take.
+        relaxed_interval: Duration = Time { min: 1, max: 60 * SECOND }, "100ms";
+        /// Memory for pages of the store's file, part of the memory budget.
+        cache: u64 = Size { min: MIB, max: 1024 * GIB }, "64MiB";
+        /// Whether each commit writes what makes the start after a kill short, at some cost.
+        quick_repair: Automatic = OneOf::<Automatic>(PhantomData), "auto";
+        /// From this part of unused space on, the file is made smaller when there is time.
+        compact_when: f64 = Ratio { min: 0.1, max: 1.0 }, "0.5";
+    }
+}
+
+words! {
+    /// What a listener speaks.
+    Protocol {
+        /// STOMP 1.0, 1.1 and 1.2.
+        Stomp = "stomp",
+    }
+}
+
+words! {
+    /// What becomes of a message that a client refuses with NACK.
+    NackMode {
+        /// It is delivered again, then moves to the dead-letter queue.
+        Redeliver = "redeliver",
+        /// It moves to the dead-letter queue at once, as in ActiveMQ Classic.
+        DeadLetter = "dead-letter",
+        /// It takes its place in the queue again, without end, as in RabbitMQ.
+        Requeue = "requeue",
+    }
+}
+
+words! {
+    /// What becomes of a connection whose request was refused.
+    ErrorMode {
+        /// It is closed after the ERROR, as the STOMP standard wants it.
+        Close = "close",
+        /// It stays open where the broker can go on.
+        KeepOpen = "keep-open",
+    }
+}
+
+section! {
+    /// An address that clients connect to. The name is the reader's own; "stomp" is there from the
+    /// start. Tables of the same name in several files are one listener.
+    Listener at "listener.*" {
+        /// Whether the listener is opened.
+        enabled: bool = Switch, "true";
+        /// Where to listen. Beyond this machine only with `auth.anonymous = "always"`.
+        bind: SocketAddr = Address, "";
+        /// What clients may speak here.
+        protocols: Vec<Protocol> = SomeOf::<Protocol>(PhantomData), "stomp";
+        /// What becomes of a message that a client refuses with NACK.
+        nack: NackMode = OneOf::<NackMode>(PhantomData), "redeliver";
+        /// The `server` header of CONNECTED; clients choose their dialect by it. Empty leaves it out.
+        server_header: String = Line { min: 0, max: 200 },
+            "Tidegate/{version} (ActiveMQ compatible)";
+        /// Whether SUBSCRIBE without `id` is refused where the standard asks for one.
+        strict_subscription_id: bool = Switch, "false";
+        /// Whether a refused request closes the connection.
+        error_mode: ErrorMode = OneOf::<ErrorMode>(PhantomData), "close";
+        with
+        /// Signs of life between frames.
+        heart_beat: HeartBeat;
+    }
+}
+
+section! {
+    /// Signs of life between frames, as the client's `heart-beat` header asks for them.
+    HeartBeat at "listener.*.heart_beat" {
+        /// The shortest interval that is agreed to.
+        min: Duration = Time { min: 10, max: HOUR }, "1s";
+        /// The longest interval that is agreed to.
+        max: Duration = Time { min: 10, max: DAY }, "1h";
+        /// A client is given up after this many intervals of silence.
+        grace: f64 = Ratio { min: 1.0, max: 100.0 }, "2.0";
+        /// This much is added to that.
+        grace_extra: Duration = Time { min: 0, max: HOUR }, "2s";
+        /// Whether a client that sends no heart-beats is refused.
+        require: bool = Switch, "false";
+    }
+}
+
+section! {
+    /// Metrics and health over HTTP.
+    Http at "http" {
+        /// Where to listen.
+        bind: Option<SocketAddr> = AddressOrOff, "127.0.0.1:8161";
+        /// Whether `/metrics` is served.
+        metrics: bool = Switch, "true";
+    }
+}
+
+section! {
+    /// What one client, or all together, may take. What goes beyond is refused and named.
+    Limits at "limits" {
+        /// Open connections.
+        max_connections: u32 = Count { min: 1, max: 1_000_000 }, "10000";
+        /// Open connections from one address.
+        max_connections_per_ip: u32 = Count { min: 1, max: 1_000_000 }, "1000";
+        /// Subscriptions of one connection.
+        max_subscriptions_per_connection: u32 = Count { min: 1, max: 1_000_000 }, "1000";
+        /// The body of one frame.
+        max_frame: u64 = Size { min: KIB, max: 2 * GIB }, "100MiB";
+        /// One header line.
+        max_header_line: u64 = Size { min: 256, max: 16 * MIB }, "64KiB";
+        /// Header lines of one frame.
+        max_headers: u32 = Count { min: 16, max: 100_000 }, "1000";
+        /// One frame, headers included, of a client that has not logged in.
+        max_frame_before_login: u64 = Size { min: KIB, max: 16 * MIB }, "64KiB";
+        /// A client that has not logged in by then is closed.
+        login_timeout: Duration = Time { min: 100, max: HOUR }, "10s";
+        /// Bytes on their way to one client that does not read them.
+        outbound_buffer: u64 = Size { min: 64 * KIB, max: GIB }, "4MiB";
+        /// Bytes of messages from one client that wait because their queue is full.
+        inbound_parked: u64 = Size { min: 0, max: GIB }, "1MiB";
+        /// Sends and acknowledgements in one transaction.
+        tx_max_operations: u32 = Count { min: 1, max: 10_000_000 }, "100000";
+        /// Bytes of the messages in one transaction.
+        tx_max_bytes: u64 = Size { min: KIB, max: 64 * GIB }, "256MiB";
+        /// A transaction without an end is aborted after this.
+        tx_timeout: Duration = Time { min: SECOND, max: DAY }, "5m";
+        /// Open transactions of one connection.
+        max_transactions_per_connection: u32 = Count { min: 1, max: 100_000 }, "100";
+        /// Queues and topics.
+        max_destinations: u32 = Count { min: 1, max: 100_000_000 }, "100000";
+    }
+}
+
+section! {
+    /// How queues and topics behave.
+    Destination at "destination" {
+        /// Unacknowledged messages that a queue's subscription may hold unless it asks otherwise.
+        prefetch: u32 = Count { min: 1, max: 1_000_000 }, "100";
+        /// The same for a topic's subscription.
+        topic_prefetch: u32 = Count { min: 1, max: 1_000_000 }, "1000";
+        /// Bytes of waiting messages that a queue keeps in memory; the rest stays on disk.
+        memory_window: u64 = Size { min: 64 * KIB, max: 64 * GIB }, "4MiB";
+        /// Bytes of waiting messages from which on a queue is full.
+        max_bytes: Option<u64> = SizeOrUnlimited { min: 64 * KIB }, "unlimited";
+        /// How long a sender to a full queue is made to wait before it is refused.
+        full_timeout: Duration = Time { min: 0, max: HOUR }, "10s";
+        /// Further deliveries of a message that failed, before it moves to the dead-letter queue.
+        redelivery_max: u32 = Count { min: 0, max: 1_000_000 }, "6";
+        /// The queue for messages that could not be consumed.
+        dead_letter_queue: String = Line { min: 1, max: 1_000 }, "ActiveMQ.DLQ";
+    }
+}
+
+words! {
+    /// From where clients without a password are let in.
+    Anonymous {
+        /// From this machine only: listeners must be bound to loopback addresses.
+        Loopback = "loopback",
+        /// From anywhere.
+        Always = "always",
+    }
+}
+
+section! {
+    /// Who may connect.
+    Auth at "auth" {
+        /// From where clients without a password are let in: this machine only, or anywhere.
+        anonymous: Anonymous = OneOf::<Anonymous>(PhantomData), "loopback";
+    }
+}
+
+section! {
+    /// How sockets are served. The defaults are measured; change them only with a measurement.
+    Server at "server" {
+        /// Threads that serve connections; "auto" takes one for each processor.
+        workers: Option<u32> = CountOrAuto { max: 1024 }, "auto";
+        /// Bytes read from a connection before the next one has its turn.
+        read_buffer: u64 = Size { min: 4 * KIB, max: MIB }, "64KiB";
+        /// Bytes written to a connection before the next one has its turn.
+        write_budget: u64 = Size { min: 4 * KIB, max: 16 * MIB }, "256KiB";
+    }
+}
+
+words! {
+    /// How lines of the log look.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object in each line.
+        Json = "json",
+    }
+}
+
+section! {
+    /// The log, written to the standard error output.
+    Log at "log" {
+        /// How much is logged: error, warn, info, debug or trace; per target if wished.
+        level: String = LogFilter, "info";
+        /// Lines for people, or JSON objects for machines.
+        format: LogFormat = OneOf::<LogFormat>(PhantomData), "text";
+    }
+}

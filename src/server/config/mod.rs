@@ -1,0 +1,139 @@
+//! The configuration: what was written in files, environment and flags, as typed settings.
+//!
+//! `declared` holds every setting once; `load` gathers what was written, `kind` reads single values,
+//! `check` looks at the whole, `sample` and `print` write files. All mistakes are found in one go
+//! and reported with their place. Deliberately not here: what the settings do.
+
+mod check;
+mod declared;
+mod kind;
+mod load;
+mod print;
+mod problem;
+mod sample;
+mod setting;
+mod substitute;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub use declared::{
+    Anonymous, Auth, Automatic, Broker, Destination, Disk, Durability, Engine, ErrorMode,
+    HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, NackMode, Protocol, Server, Store,
+};
+pub use load::{Override, Sources};
+pub use problem::Problems;
+pub use sample::sample;
+pub use units::Share;
+
+use load::{Entries, Reader};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The broker itself.
+    pub broker: Broker,
+    /// The memory budget.
+    pub memory: Memory,
+    /// The disk that holds the data directory.
+    pub disk: Disk,
+    /// How persistent messages are kept.
+    pub store: Store,
+    /// The enabled listeners by name; never empty.
+    pub listeners: BTreeMap<String, Listener>,
+    /// Metrics and health over HTTP.
+    pub http: Http,
+    /// What one client, or all together, may take.
+    pub limits: Limits,
+    /// How queues and topics behave.
+    pub destination: Destination,
+    /// Who may connect.
+    pub auth: Auth,
+    /// How sockets are served.
+    pub server: Server,
+    /// The log.
+    pub log: Log,
+}
+
+/// A configuration without mistakes.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What holds.
+    pub settings: Settings,
+    entries: Entries,
+}
+
+impl Loaded {
+    /// Reads all sources and checks them.
+    ///
+    /// # Errors
+    /// All mistakes that were found, if there are any.
+    pub fn read(sources: &Sources) -> Result<Self, Problems> {
+        Self::judge(Entries::gather(sources))
+    }
+
+    /// The configuration that holds, as a TOML file with the origin of each value.
+    pub fn print(&self) -> String {
+        print::print(&self.entries)
+    }
+
+    fn judge(mut entries: Entries) -> Result<Self, Problems> {
+        let mut problems = std::mem::take(&mut entries.problems);
+        problems.extend(check::keys(&entries));
+        let mut reader = Reader::new(&entries.by_key);
+        let settings = Settings::read(&mut reader, &entries.listeners());
+        problems.append(&mut reader.problems);
+        if let Some(settings) = &settings {
+            problems.extend(check::sense(settings, &entries));
+        }
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(Self { settings, entries }),
+            _ => Err(Problems(problems)),
+        }
+    }
+}
+
+impl Settings {
+    /// All settings; `None` if one is wrong, after all were looked at.
+    fn read(reader: &mut Reader<'_>, names: &[String]) -> Option<Self> {
+        let broker = Broker::read(reader, "");
+        let memory = Memory::read(reader, "");
+        let disk = Disk::read(reader, "");
+        let store = Store::read(reader, "");
+        let listeners: Vec<(&String, Option<Listener>)> = names
+            .iter()
+            .map(|name| (name, Listener::read(reader, name)))
+            .collect();
+        let http = Http::read(reader, "");
+        let limits = Limits::read(reader, "");
+        let destination = Destination::read(reader, "");
+        let auth = Auth::read(reader, "");
+        let server = Server::read(reader, "");
+        let log = Log::read(reader, "");
+        let mut enabled = BTreeMap::new();
+        for (name, listener) in listeners {
+            let mut listener = listener?;
+            let version = env!("CARGO_PKG_VERSION");
+            listener.server_header = listener.server_header.replace("{version}", version);
+            if listener.enabled {
+                enabled.insert(name.clone(), listener);
+            }
+        }
+        Some(Self {
+            broker: broker?,
+            memory: memory?,
+            disk: disk?,
+            store: store?,
+            listeners: enabled,
+            http: http?,
+            limits: limits?,
+            destination: destination?,
+            auth: auth?,
+            server: server?,
+            log: log?,
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! The configuration that holds, as a TOML file with the origin of each value.
+
+use std::fmt::Write as _;
+
+use super::declared::SECTIONS;
+use super::load::Entries;
+use super::setting::{Section, Setting};
+
+/// Every setting with its value; what is not a default says where it was written.
+pub(super) fn print(entries: &Entries) -> String {
+    let mut out = String::new();
+    for section in SECTIONS
+        .iter()
+        .filter(|section| !section.path.contains('*'))
+    {
+        let _ = writeln!(out, "[{}]", section.path);
+        write_settings(&mut out, entries, section, "", section.path);
+        out.push('\n');
+    }
+    for name in entries.listeners() {
+        let _ = writeln!(out, "[[listener]]\nname = \"{name}\"");
+        for section in SECTIONS.iter().filter(|section| section.path.contains('*')) {
+            write_settings(&mut out, entries, section, &name, "listener.*");
+        }
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+fn write_settings(out: &mut String, entries: &Entries, section: &Section, name: &str, at: &str) {
+    for setting in section.settings {
+        let key = setting
+            .key
+            .strip_prefix(at)
+            .and_then(|key| key.strip_prefix('.'));
+        let (value, origin) = value_of(entries, setting, name);
+        let line = format!("{} = {value}", key.unwrap_or(setting.key));
+        let _ = match origin {
+            Some(origin) => writeln!(out, "{line:<40} # {origin}"),
+            None => writeln!(out, "{line}"),
+        };
+    }
+}
+
+fn value_of(entries: &Entries, setting: &Setting, name: &str) -> (String, Option<String>) {
+    match entries.by_key.get(&setting.key.replace('*', name)) {
+        Some(entry) => {
+            let origin = entry.origin.short();
+            let origin = (origin != "default").then_some(origin);
+            (setting.kind.toml(&entry.raw.word()), origin)
+        }
+        None => (setting.kind.toml(setting.default), None),
+    }
+}

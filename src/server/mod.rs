@@ -1,0 +1,2 @@
+//! (floor)
+pub mod config;
