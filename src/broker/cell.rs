@@ -84,9 +84,13 @@ impl Work {
     fn forward(&mut self, shared: &Shared, now: Now, forward: Forward) {
         let cell = shared.registry.force(&forward.target, shared);
         let pressed = shared.flow.pressed();
-        cell.with(shared, self, None, |state, effects, _| match &mut state.destination {
-            Destination::Queue(queue) => queue.enqueue_forwarded(now, forward, pressed, effects),
-            Destination::Topic(topic) => topic.publish(now, &forward.message, pressed, effects),
+        cell.with(shared, self, None, |state, effects, _| {
+            match &mut state.destination {
+                Destination::Queue(queue) => {
+                    queue.enqueue_forwarded(now, forward, pressed, effects)
+                }
+                Destination::Topic(topic) => topic.publish(now, &forward.message, pressed, effects),
+            }
         });
     }
 }
@@ -97,8 +101,16 @@ impl Cell {
             Destination::Queue(queue) => queue.name().clone(),
             Destination::Topic(topic) => topic.name().clone(),
         };
-        let state = State { destination, outboxes: Vec::new(), waiting: Vec::new() };
-        Self { name, id, state: Mutex::new(state) }
+        let state = State {
+            destination,
+            outboxes: Vec::new(),
+            waiting: Vec::new(),
+        };
+        Self {
+            name,
+            id,
+            state: Mutex::new(state),
+        }
     }
 
     /// Locks the destination, lets `apply` change it, and posts what comes of that. With a waiter, the
@@ -111,7 +123,10 @@ impl Cell {
         waiter: Option<&Arc<Outbox>>,
         apply: impl FnOnce(&mut State, &mut Effects, &mut Vec<usize>) -> R,
     ) -> (R, Sequence) {
-        debug_assert!(work.effects.is_empty(), "effects of an earlier call are left");
+        debug_assert!(
+            work.effects.is_empty(),
+            "effects of an earlier call are left"
+        );
         work.awaited.clear();
         let mut state = self.state.lock();
         let result = apply(&mut state, &mut work.effects, &mut work.awaited);
@@ -135,7 +150,9 @@ impl Cell {
         let mut first = Sequence(0);
         if !effects.persist.is_empty() {
             let waiter = waiter.map(|outbox| Arc::clone(outbox) as Arc<dyn Durable>);
-            first = shared.writer.append(&mut effects.persist, &work.awaited, waiter.as_ref());
+            first = shared
+                .writer
+                .append(&mut effects.persist, &work.awaited, waiter.as_ref());
         }
         let wakers = &mut work.wakers;
         effects.drain_deliveries(|key, deliveries| {
@@ -148,10 +165,14 @@ impl Cell {
             }
         });
         for request in effects.pages.drain(..) {
-            shared.pager.ask(Arc::clone(self), Wish::Page(request), &shared.writer);
+            shared
+                .pager
+                .ask(Arc::clone(self), Wish::Page(request), &shared.writer);
         }
         if let Some(position) = effects.awaits_horizon.take() {
-            shared.pager.ask(Arc::clone(self), Wish::Horizon(position), &shared.writer);
+            shared
+                .pager
+                .ask(Arc::clone(self), Wish::Horizon(position), &shared.writer);
         }
         work.forwards.append(&mut effects.forwards);
         let tally = std::mem::take(&mut effects.tally);

@@ -14,13 +14,17 @@ impl Clock {
     /// A clock whose ticks begin here.
     #[allow(clippy::disallowed_methods, reason = "the owner of time")]
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+        }
     }
 
     /// This moment.
     #[allow(clippy::disallowed_methods, reason = "the owner of time")]
     pub fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Now {
             wall: Timestamp(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
             tick: Tick(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)),

@@ -93,6 +93,9 @@ impl BrokerConfig {
                 self.policy.keep
             }
         };
-        Arc::new(DestinationPolicy { keep, ..self.policy.clone() })
+        Arc::new(DestinationPolicy {
+            keep,
+            ..self.policy.clone()
+        })
     }
 }

@@ -125,10 +125,14 @@ impl Connection {
         let paused = std::mem::take(&mut self.paused);
         Work::run(&shared, now, |work| {
             for subscription in paused {
-                let Some((cell, key)) = self.subscriptions.get(&subscription) else { continue };
-                cell.with(&shared, work, None, |state, effects, _| match &mut state.destination {
-                    Destination::Queue(queue) => queue.resume(now, *key, effects),
-                    Destination::Topic(topic) => topic.resume(now, *key, effects),
+                let Some((cell, key)) = self.subscriptions.get(&subscription) else {
+                    continue;
+                };
+                cell.with(&shared, work, None, |state, effects, _| {
+                    match &mut state.destination {
+                        Destination::Queue(queue) => queue.resume(now, *key, effects),
+                        Destination::Topic(topic) => topic.resume(now, *key, effects),
+                    }
                 });
             }
         });
@@ -156,7 +160,11 @@ impl Connection {
             since.after(u64::try_from(limits.full_timeout.as_millis()).unwrap_or(u64::MAX))
         });
         let timeout = u64::try_from(limits.transaction_timeout.as_millis()).unwrap_or(u64::MAX);
-        let oldest = self.transactions.values().map(|unit| unit.opened.after(timeout)).min();
+        let oldest = self
+            .transactions
+            .values()
+            .map(|unit| unit.opened.after(timeout))
+            .min();
         match (parked, oldest) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -179,16 +187,17 @@ impl Connection {
     /// Ends it. Open transactions are aborted; what is unsettled returns to its queues. `written`
     /// gives, for a client that vanished, the last delivery of a subscription that it was sent: the
     /// oldest unsettled one up to there counts as a failed try.
-    pub fn disconnect(
-        mut self,
-        now: Now,
-        written: impl Fn(SubscriptionId) -> Option<DeliveryTag>,
-    ) {
+    pub fn disconnect(mut self, now: Now, written: impl Fn(SubscriptionId) -> Option<DeliveryTag>) {
         let shared = Arc::clone(&self.shared);
         Work::run(&shared, now, |work| {
             let open: Vec<_> = self.transactions.keys().copied().collect();
             for transaction in open {
-                self.abort(work, now, transaction, &shared.metrics.transactions_ended.abort);
+                self.abort(
+                    work,
+                    now,
+                    transaction,
+                    &shared.metrics.transactions_ended.abort,
+                );
             }
             let mut subscriptions: Vec<_> = self.subscriptions.drain().collect();
             subscriptions.sort_unstable_by_key(|(id, _)| *id);
@@ -196,7 +205,11 @@ impl Connection {
                 unsubscribe(&shared, work, now, &cell, key, written(id));
             }
         });
-        let unread = self.mail.deliveries.iter().map(|delivery| delivery.message.footprint());
+        let unread = self
+            .mail
+            .deliveries
+            .iter()
+            .map(|delivery| delivery.message.footprint());
         self.outbox.encoded(unread.sum());
     }
 }

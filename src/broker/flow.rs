@@ -24,7 +24,10 @@ pub(super) struct Flow {
 impl Flow {
     pub(super) fn new(memory_limit: u64, slow_at: f64) -> Self {
         let limit = i64::try_from(memory_limit).unwrap_or(i64::MAX);
-        #[allow(clippy::cast_possible_truncation, reason = "a share of an i64 fits an i64")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a share of an i64 fits an i64"
+        )]
         let slow_at = (limit as f64 * slow_at.clamp(0.0, 1.0)) as i64;
         Self {
             memory_used: AtomicI64::new(0),

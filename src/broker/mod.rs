@@ -33,9 +33,9 @@ use registry::Registry;
 use shared::Shared;
 
 pub use clock::Clock;
-pub use config::{BrokerConfig, BrokerLimits, StoreConfig};
 #[cfg(feature = "redb")]
 pub use config::RedbConfig;
+pub use config::{BrokerConfig, BrokerLimits, StoreConfig};
 pub use connection::Connection;
 pub use error::BrokerError;
 pub use metrics::{ByFlag, ByKind, KindTotals, Metrics, ProtocolMetrics, Totals, describe};
@@ -60,9 +60,10 @@ impl Broker {
         let store: Box<dyn Store> = match &config.store {
             StoreConfig::Memory => Box::new(MemoryStore::default()),
             #[cfg(feature = "redb")]
-            StoreConfig::Redb(redb) => {
-                Box::new(crate::store::RedbStore::open(&redb.directory, &redb.options)?)
-            }
+            StoreConfig::Redb(redb) => Box::new(crate::store::RedbStore::open(
+                &redb.directory,
+                &redb.options,
+            )?),
         };
         let broker = Self::assemble(config, store)?;
         broker.shared.writer.start()?;
@@ -95,7 +96,12 @@ impl Broker {
         });
         recovery::restore(&shared, found.destinations);
         let connections = AtomicU32::new(0);
-        Ok(Self { shared, epoch: found.starts, connections, pager: Mutex::new(None) })
+        Ok(Self {
+            shared,
+            epoch: found.starts,
+            connections,
+            pager: Mutex::new(None),
+        })
     }
 
     fn start_pager(&self) -> Result<(), BrokerError> {

@@ -3,6 +3,7 @@
 //! Pushing is short and never waits, so it may happen under a destination's lock. A push returns the
 //! connection's waker only if it is asleep and had nothing; the caller wakes it after its unlock.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
@@ -35,7 +36,7 @@ struct Inner {
 #[derive(Debug, Default)]
 pub struct Mail {
     /// Deliveries in the order they were made.
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: VecDeque<Delivery>,
     /// All at or below this is durable; 0 when there is no news.
     pub durable: Sequence,
     /// These changes need not become durable any more.
@@ -46,6 +47,8 @@ pub struct Mail {
     pub retry: bool,
     /// The store has failed, and why.
     pub failed: Option<Arc<str>>,
+    /// The connection is to end.
+    pub stop: bool,
 }
 
 impl Mail {
@@ -56,6 +59,7 @@ impl Mail {
             && self.paused.is_empty()
             && !self.retry
             && self.failed.is_none()
+            && !self.stop
     }
 }
 
@@ -63,7 +67,11 @@ impl Outbox {
     /// An empty mailbox. Above `unsent_max` bytes that the connection has not encoded, a subscription
     /// that gets a delivery is to be paused.
     pub(super) fn new(unsent_max: usize) -> Self {
-        Self { inner: Mutex::default(), unsent: AtomicUsize::new(0), unsent_max }
+        Self {
+            inner: Mutex::default(),
+            unsent: AtomicUsize::new(0),
+            unsent_max,
+        }
     }
 
     /// Adds the deliveries of one subscription and empties the list. The flag says whether the
@@ -72,9 +80,12 @@ impl Outbox {
         let Some(subscription) = deliveries.first().map(|delivery| delivery.subscription) else {
             return (None, false);
         };
-        let bytes: usize = deliveries.iter().map(|delivery| delivery.message.footprint()).sum();
+        let bytes: usize = deliveries
+            .iter()
+            .map(|delivery| delivery.message.footprint())
+            .sum();
         let mut inner = self.inner.lock();
-        inner.mail.deliveries.append(deliveries);
+        inner.mail.deliveries.extend(deliveries.drain(..));
         let full = self.unsent.fetch_add(bytes, Ordering::Relaxed) + bytes > self.unsent_max;
         if full {
             inner.mail.paused.push(subscription);
@@ -89,13 +100,18 @@ impl Outbox {
         inner.waker.take()
     }
 
+    /// Asks the connection to end.
+    pub fn stop(&self) {
+        self.tell(|mail| mail.stop = true);
+    }
+
     /// Takes everything. The connection's empty list takes the place of the full one.
     pub(super) fn drain(&self, into: &mut Mail) {
         let mut inner = self.inner.lock();
         if into.deliveries.is_empty() {
             std::mem::swap(&mut inner.mail.deliveries, &mut into.deliveries);
             if inner.mail.deliveries.capacity() > KEEP_DELIVERIES {
-                inner.mail.deliveries = Vec::new();
+                inner.mail.deliveries = VecDeque::new();
             }
         } else {
             into.deliveries.append(&mut inner.mail.deliveries);
@@ -105,6 +121,7 @@ impl Outbox {
         into.cancelled.append(&mut inner.mail.cancelled);
         into.paused.append(&mut inner.mail.paused);
         into.retry |= std::mem::take(&mut inner.mail.retry);
+        into.stop |= std::mem::take(&mut inner.mail.stop);
         into.failed = inner.mail.failed.take().or(into.failed.take());
     }
 

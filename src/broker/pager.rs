@@ -129,7 +129,9 @@ impl Pager {
                     return;
                 }
             }
-            let Some(shared) = shared.upgrade() else { return };
+            let Some(shared) = shared.upgrade() else {
+                return;
+            };
             self.step(&shared);
         }
     }
@@ -163,7 +165,9 @@ fn read(shared: &Shared, cell: &Cell, request: PageRequest) -> Result<StoredPage
         messages: usize::MAX,
         bytes: usize::try_from(request.bytes).unwrap_or(usize::MAX),
     };
-    let page = shared.reader.read(cell.id, request.from, request.priority, limit)?;
+    let page = shared
+        .reader
+        .read(cell.id, request.from, request.priority, limit)?;
     Ok(StoredPage {
         messages: page
             .messages

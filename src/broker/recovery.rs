@@ -13,7 +13,9 @@ pub(super) fn restore(shared: &Shared, found: Vec<RecoveredDestination>) {
     let mut effects = Effects::default();
     for recovered in found {
         let destination = bring_back(shared, &recovered, &mut effects);
-        shared.registry.restore(Cell::new(recovered.id, destination));
+        shared
+            .registry
+            .restore(Cell::new(recovered.id, destination));
     }
     effects.tally = crate::core::Tally::default();
     debug_assert!(effects.is_empty(), "recovery changes nothing");
@@ -33,10 +35,19 @@ fn bring_back(
                 horizon: recovered.horizon,
                 waiting: recovered.waiting,
             };
-            Destination::Queue(Queue::recovered(recovered.id, name, policy, &found, effects))
+            Destination::Queue(Queue::recovered(
+                recovered.id,
+                name,
+                policy,
+                &found,
+                effects,
+            ))
         }
-        Kind::Topic => {
-            Destination::Topic(Topic::recovered(recovered.id, name, policy, recovered.last_position))
-        }
+        Kind::Topic => Destination::Topic(Topic::recovered(
+            recovered.id,
+            name,
+            policy,
+            recovered.last_position,
+        )),
     }
 }

@@ -78,6 +78,9 @@ impl Registry {
 
     /// All destinations as they are at this moment.
     pub(super) fn snapshot(&self) -> Vec<Arc<Cell>> {
-        self.cells.iter().map(|entry| Arc::clone(entry.value())).collect()
+        self.cells
+            .iter()
+            .map(|entry| Arc::clone(entry.value()))
+            .collect()
     }
 }

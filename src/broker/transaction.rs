@@ -21,7 +21,13 @@ pub(super) struct UnitOfWork {
 
 impl UnitOfWork {
     pub(super) fn new(opened: Tick) -> Self {
-        Self { opened, sends: Vec::new(), settles: Vec::new(), operations: 0, bytes: 0 }
+        Self {
+            opened,
+            sends: Vec::new(),
+            settles: Vec::new(),
+            operations: 0,
+            bytes: 0,
+        }
     }
 }
 

@@ -9,9 +9,7 @@ use super::super::cell::{Destination, Work};
 use super::super::transaction::{Commit, Placing, Settling, UnitOfWork};
 use super::Connection;
 use super::requests::answer;
-use crate::core::{
-    Completion, Done, Now, Persist, Refusal, Sequence, Token, TransactionId,
-};
+use crate::core::{Completion, Done, Now, Persist, Refusal, Sequence, Token, TransactionId};
 use crate::store::Durable;
 
 impl Connection {
@@ -31,28 +29,48 @@ impl Connection {
         self.shared.metrics.transactions.decrement(1.0);
         let mut changes = Vec::new();
         self.gather_removals(work, &unit, transaction, &mut changes);
-        let UnitOfWork { sends, settles, bytes, .. } = unit;
+        let UnitOfWork {
+            sends,
+            settles,
+            bytes,
+            ..
+        } = unit;
         let sends = sends
             .into_iter()
             .map(|(cell, message)| {
                 let (reserved, _) = cell.with(&self.shared, work, None, |state, effects, _| {
-                    let Destination::Queue(queue) = &mut state.destination else { return None };
+                    let Destination::Queue(queue) = &mut state.destination else {
+                        return None;
+                    };
                     let reserved = queue.reserve(&message, effects)?;
                     // What defines the queue and raises its horizon goes ahead; the message itself
                     // has to become durable together with all the others.
                     changes.extend(effects.persist.pop());
                     Some(reserved)
                 });
-                Placing { cell, message, reserved }
+                Placing {
+                    cell,
+                    message,
+                    reserved,
+                }
             })
             .collect();
         let mut until = Sequence(0);
         if !changes.is_empty() {
             self.shared.writer.append(&mut changes, &[], None);
-            until = self.shared.writer.sync(&(Arc::clone(&self.outbox) as Arc<dyn Durable>));
+            until = self
+                .shared
+                .writer
+                .sync(&(Arc::clone(&self.outbox) as Arc<dyn Durable>));
         }
-        self.commit =
-            Some(Box::new(Commit { transaction, token, until, sends, settles, bytes }));
+        self.commit = Some(Box::new(Commit {
+            transaction,
+            token,
+            until,
+            sends,
+            settles,
+            bytes,
+        }));
         self.apply_commit(work, now, completions);
     }
 
@@ -81,22 +99,32 @@ impl Connection {
         completions: &mut Vec<Completion>,
     ) {
         let durable = self.durable;
-        let Some(commit) = self.commit.take_if(|commit| commit.until <= durable) else { return };
+        let Some(commit) = self.commit.take_if(|commit| commit.until <= durable) else {
+            return;
+        };
         let pressed = self.shared.flow.pressed();
         for (_, cell, key) in &commit.settles {
-            cell.with(&self.shared, work, None, |state, effects, _| {
-                match &mut state.destination {
+            cell.with(
+                &self.shared,
+                work,
+                None,
+                |state, effects, _| match &mut state.destination {
                     Destination::Queue(queue) => {
                         queue.apply(now, *key, commit.transaction, effects);
                     }
                     Destination::Topic(topic) => {
                         topic.apply(now, *key, commit.transaction, effects);
                     }
-                }
-            });
+                },
+            );
         }
         self.release_bytes(work, commit.bytes);
-        for Placing { cell, message, reserved } in commit.sends {
+        for Placing {
+            cell,
+            message,
+            reserved,
+        } in commit.sends
+        {
             cell.with(&self.shared, work, None, |state, effects, _| {
                 match (&mut state.destination, reserved) {
                     (Destination::Queue(queue), Some(reserved)) => {
@@ -124,7 +152,9 @@ impl Connection {
         cause: &str,
         completions: &mut Vec<Completion>,
     ) {
-        let Some(commit) = self.commit.take() else { return };
+        let Some(commit) = self.commit.take() else {
+            return;
+        };
         for Placing { cell, reserved, .. } in commit.sends {
             if let Some(reserved) = reserved {
                 cell.with(&self.shared, work, None, |state, _, _| {
@@ -136,7 +166,9 @@ impl Connection {
         }
         self.unmark(work, now, commit.transaction, &commit.settles);
         self.release_bytes(work, commit.bytes);
-        let refusal = Refusal::StoreFailed { cause: cause.to_owned() };
+        let refusal = Refusal::StoreFailed {
+            cause: cause.to_owned(),
+        };
         answer(completions, commit.token, Err(refusal));
     }
 
@@ -148,7 +180,10 @@ impl Connection {
         transaction: TransactionId,
         ended: &Counter,
     ) -> Result<(), Refusal> {
-        let unit = self.transactions.remove(&transaction).ok_or(Refusal::NoTransaction)?;
+        let unit = self
+            .transactions
+            .remove(&transaction)
+            .ok_or(Refusal::NoTransaction)?;
         self.unmark(work, now, transaction, &unit.settles);
         self.release_bytes(work, unit.bytes);
         self.shared.metrics.transactions.decrement(1.0);
@@ -172,20 +207,17 @@ impl Connection {
         }
     }
 
-    fn unmark(
-        &self,
-        work: &mut Work,
-        now: Now,
-        transaction: TransactionId,
-        settles: &[Settling],
-    ) {
+    fn unmark(&self, work: &mut Work, now: Now, transaction: TransactionId, settles: &[Settling]) {
         for (_, cell, key) in settles {
-            cell.with(&self.shared, work, None, |state, effects, _| {
-                match &mut state.destination {
+            cell.with(
+                &self.shared,
+                work,
+                None,
+                |state, effects, _| match &mut state.destination {
                     Destination::Queue(queue) => queue.unmark(now, *key, transaction, effects),
                     Destination::Topic(topic) => topic.unmark(*key, transaction, effects),
-                }
-            });
+                },
+            );
         }
     }
 

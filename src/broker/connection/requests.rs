@@ -34,16 +34,28 @@ impl Connection {
                 continue;
             }
             match request {
-                Request::Send { transaction: None, ref destination, token, .. } => {
-                    match self.cell(destination) {
-                        Ok(cell) => {
-                            self.run(work, now, &cell, request, &mut requests, completions);
-                        }
-                        Err(refusal) => refuse(completions, token, refusal),
+                Request::Send {
+                    transaction: None,
+                    ref destination,
+                    token,
+                    ..
+                } => match self.cell(destination) {
+                    Ok(cell) => {
+                        self.run(work, now, &cell, request, &mut requests, completions);
                     }
-                }
-                Request::Settle { transaction: None, subscription, token, .. } => {
-                    match self.subscriptions.get(&subscription).map(|(cell, _)| Arc::clone(cell)) {
+                    Err(refusal) => refuse(completions, token, refusal),
+                },
+                Request::Settle {
+                    transaction: None,
+                    subscription,
+                    token,
+                    ..
+                } => {
+                    match self
+                        .subscriptions
+                        .get(&subscription)
+                        .map(|(cell, _)| Arc::clone(cell))
+                    {
                         Some(cell) => {
                             self.run(work, now, &cell, request, &mut requests, completions);
                         }
@@ -64,19 +76,38 @@ impl Connection {
         completions: &mut Vec<Completion>,
     ) {
         match request {
-            Request::Send { destination, message, transaction: Some(transaction), token } => {
+            Request::Send {
+                destination,
+                message,
+                transaction: Some(transaction),
+                token,
+            } => {
                 let result = self.stage_send(&destination, message, transaction);
                 answer(completions, token, result.map(|()| Done::Now));
             }
-            Request::Settle { subscription, tags, outcome, transaction: Some(by), token } => {
+            Request::Settle {
+                subscription,
+                tags,
+                outcome,
+                transaction: Some(by),
+                token,
+            } => {
                 let result = self.stage_settle(work, now, subscription, tags, outcome, by);
                 answer(completions, token, result.map(|()| Done::Now));
             }
-            Request::Subscribe { subscription, destination, options, token } => {
+            Request::Subscribe {
+                subscription,
+                destination,
+                options,
+                token,
+            } => {
                 let result = self.subscribe(work, now, subscription, &destination, options);
                 answer(completions, token, result.map(|()| Done::Now));
             }
-            Request::Unsubscribe { subscription, token } => {
+            Request::Unsubscribe {
+                subscription,
+                token,
+            } => {
                 let result = match self.subscriptions.remove(&subscription) {
                     Some((cell, key)) => {
                         unsubscribe(&self.shared, work, now, &cell, key, None);
@@ -88,7 +119,8 @@ impl Connection {
             }
             Request::Begin { transaction, token } => {
                 self.shared.metrics.transactions.increment(1.0);
-                self.transactions.insert(transaction, UnitOfWork::new(now.tick));
+                self.transactions
+                    .insert(transaction, UnitOfWork::new(now.tick));
                 answer(completions, token, Ok(Done::Now));
             }
             Request::Commit { transaction, token } => {
@@ -104,7 +136,12 @@ impl Connection {
                 let until = self.shared.writer.sync(&waiter);
                 answer(completions, Some(token), Ok(self.done(until)));
             }
-            Request::Send { transaction: None, .. } | Request::Settle { transaction: None, .. } => {
+            Request::Send {
+                transaction: None, ..
+            }
+            | Request::Settle {
+                transaction: None, ..
+            } => {
                 debug_assert!(false, "plain sends and settlements are carried out in runs");
             }
         }
@@ -157,7 +194,10 @@ impl Connection {
     }
 
     /// Applies one send or settlement under the lock of its destination. A refused send comes back.
-    #[allow(clippy::result_large_err, reason = "a refused send comes back whole, which is rare")]
+    #[allow(
+        clippy::result_large_err,
+        reason = "a refused send comes back whole, which is rare"
+    )]
     fn apply(
         &self,
         state: &mut State,
@@ -170,14 +210,19 @@ impl Connection {
                 let sent = self.send(state, now, message, effects);
                 sent.map_err(|refusal| (refusal, Some(request)))
             }
-            Request::Settle { subscription, tags, outcome, .. } => {
+            Request::Settle {
+                subscription,
+                tags,
+                outcome,
+                ..
+            } => {
                 let known = self.subscriptions.get(&subscription).map(|(_, key)| *key);
                 let key = known.ok_or((Refusal::NoSubscription, None))?;
                 match &mut state.destination {
                     Destination::Queue(queue) => queue.settle(now, key, tags, outcome, effects),
-                    Destination::Topic(topic) => {
-                        topic.settle(now, key, tags, outcome, effects).map(|()| None)
-                    }
+                    Destination::Topic(topic) => topic
+                        .settle(now, key, tags, outcome, effects)
+                        .map(|()| None),
                 }
                 .map_err(|refusal| (refusal, None))
             }
@@ -219,8 +264,10 @@ impl Connection {
     fn admit(&self, message: &Message) -> Result<(), Refusal> {
         let refuses = || {
             self.shared.flow.refuses(message).or_else(|| {
-                let (actual, limit) =
-                    (self.shared.writer.pending_bytes(), self.shared.limits.writer_bytes);
+                let (actual, limit) = (
+                    self.shared.writer.pending_bytes(),
+                    self.shared.limits.writer_bytes,
+                );
                 (actual > limit).then_some(Refusal::Full {
                     what: "the queue of the store",
                     key: "store.queue_bytes",
@@ -233,7 +280,9 @@ impl Connection {
             return Ok(());
         }
         self.shared.flow.wait(&self.outbox);
-        self.shared.writer.wait_for_room(&(Arc::clone(&self.outbox) as Arc<dyn Durable>));
+        self.shared
+            .writer
+            .wait_for_room(&(Arc::clone(&self.outbox) as Arc<dyn Durable>));
         // Room that came before the connection was registered woke nobody.
         refuses().map_or(Ok(()), Err)
     }
@@ -265,7 +314,9 @@ impl Connection {
         let bytes = message.footprint();
         let unit = self.grow(transaction, 1, bytes)?;
         unit.sends.push((cell, message));
-        self.shared.flow.book(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.shared
+            .flow
+            .book(i64::try_from(bytes).unwrap_or(i64::MAX));
         Ok(())
     }
 
@@ -285,16 +336,19 @@ impl Connection {
         if !unit.settles.iter().any(|(id, ..)| *id == subscription) {
             unit.settles.push((subscription, Arc::clone(&cell), key));
         }
-        let (result, _) = cell.with(&self.shared, work, None, |state, effects, _| {
-            match &mut state.destination {
+        let (result, _) = cell.with(
+            &self.shared,
+            work,
+            None,
+            |state, effects, _| match &mut state.destination {
                 Destination::Queue(queue) => {
                     queue.mark(now, key, tags, transaction, outcome, effects)
                 }
                 Destination::Topic(topic) => {
                     topic.mark(now, key, tags, transaction, outcome, effects)
                 }
-            }
-        });
+            },
+        );
         result
     }
 
@@ -306,7 +360,10 @@ impl Connection {
         bytes: usize,
     ) -> Result<&mut UnitOfWork, Refusal> {
         let limits = self.shared.limits;
-        let unit = self.transactions.get_mut(&transaction).ok_or(Refusal::NoTransaction)?;
+        let unit = self
+            .transactions
+            .get_mut(&transaction)
+            .ok_or(Refusal::NoTransaction)?;
         for (what, key, actual, limit) in [
             (
                 "the transaction's list of operations",
@@ -314,11 +371,21 @@ impl Connection {
                 unit.operations + operations,
                 limits.transaction_operations,
             ),
-            ("the transaction", "limits.tx_max_bytes", unit.bytes + bytes, limits.transaction_bytes),
+            (
+                "the transaction",
+                "limits.tx_max_bytes",
+                unit.bytes + bytes,
+                limits.transaction_bytes,
+            ),
         ] {
             if actual > limit {
                 let (actual, limit) = (actual as u64, limit as u64);
-                return Err(Refusal::Full { what, key, actual, limit });
+                return Err(Refusal::Full {
+                    what,
+                    key,
+                    actual,
+                    limit,
+                });
             }
         }
         unit.operations += operations;
@@ -348,10 +415,16 @@ impl Connection {
     /// Whether a request belongs under the lock of this destination.
     fn concerns(&self, request: &Request, cell: &Arc<Cell>) -> bool {
         match request {
-            Request::Send { destination, transaction: None, .. } => {
-                self.parked.is_empty() && cell.name == *destination
-            }
-            Request::Settle { subscription, transaction: None, .. } => self
+            Request::Send {
+                destination,
+                transaction: None,
+                ..
+            } => self.parked.is_empty() && cell.name == *destination,
+            Request::Settle {
+                subscription,
+                transaction: None,
+                ..
+            } => self
                 .subscriptions
                 .get(subscription)
                 .is_some_and(|(other, _)| Arc::ptr_eq(other, cell)),
@@ -370,7 +443,10 @@ impl Connection {
     fn has_to_wait(&self, request: &Request) -> bool {
         let makes_room = matches!(
             request,
-            Request::Settle { transaction: None, .. } | Request::Unsubscribe { .. }
+            Request::Settle {
+                transaction: None,
+                ..
+            } | Request::Unsubscribe { .. }
         );
         self.commit.is_some() || (!self.parked.is_empty() && !makes_room)
     }
@@ -416,7 +492,11 @@ impl Connection {
     }
 
     fn done(&self, sequence: Sequence) -> Done {
-        if sequence <= self.durable { Done::Now } else { Done::At(sequence) }
+        if sequence <= self.durable {
+            Done::Now
+        } else {
+            Done::At(sequence)
+        }
     }
 }
 

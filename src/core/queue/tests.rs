@@ -1,0 +1,599 @@
+use super::*;
+use crate::core::{
+    AckMode, Delivery, DeliveryTag, Encoded, MessageId, Outcome, Tags, Tick, Timestamp,
+    TransactionId,
+};
+
+const NOW: Now = Now {
+    wall: Timestamp(1_000),
+    tick: Tick(0),
+};
+
+fn policy() -> DestinationPolicy {
+    DestinationPolicy {
+        keep: Keep::All,
+        memory_window_bytes: 1 << 20,
+        max_bytes: u64::MAX,
+        redelivery_max: 6,
+        dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
+    }
+}
+
+fn queue_with(policy: DestinationPolicy) -> Queue {
+    Queue::new(
+        DestinationId(1),
+        DestinationName::queue("q").unwrap(),
+        Arc::new(policy),
+    )
+}
+
+fn queue() -> Queue {
+    queue_with(policy())
+}
+
+fn message(number: u64) -> Message {
+    Message {
+        id: MessageId {
+            number,
+            ..MessageId::default()
+        },
+        timestamp: NOW.wall,
+        expiration: None,
+        priority: Priority::DEFAULT,
+        persistent: false,
+        body_kind: crate::core::BodyKind::Text,
+        encoded: Encoded::default(),
+        provenance: None,
+    }
+}
+
+fn persistent(number: u64) -> Message {
+    Message {
+        persistent: true,
+        ..message(number)
+    }
+}
+
+/// Sends and returns the place of the change to wait for.
+fn send(queue: &mut Queue, message: Message, effects: &mut Effects) -> Option<usize> {
+    queue
+        .enqueue(NOW, Arc::new(message), false, effects)
+        .unwrap()
+}
+
+fn subscribe(queue: &mut Queue, id: u32, prefetch: u32, effects: &mut Effects) -> SubscriptionKey {
+    let options = SubscribeOptions {
+        prefetch,
+        mode: AckMode::ClientIndividual,
+    };
+    queue.subscribe(NOW, SubscriptionId(id), options, effects)
+}
+
+/// What was delivered: (subscription, message number), by subscription.
+fn delivered(effects: &mut Effects) -> Vec<(u32, u64)> {
+    let mut all = Vec::new();
+    effects.drain_deliveries(|_, list| {
+        all.extend(list.iter().map(|d| (d.subscription.0, d.message.id.number)));
+    });
+    all
+}
+
+fn deliveries(effects: &mut Effects) -> Vec<Delivery> {
+    let mut all = Vec::new();
+    effects.drain_deliveries(|_, list| all.append(list));
+    all
+}
+
+fn changes(effects: &mut Effects) -> Vec<String> {
+    let name = |change: Persist| match change {
+        Persist::Define { .. } => "define".to_owned(),
+        Persist::Undefine { .. } => "undefine".to_owned(),
+        Persist::Put { at, transient, .. } if transient => format!("spill {}", at.position),
+        Persist::Put { at, .. } => format!("put {}", at.position),
+        Persist::Remove { at } => format!("remove {}", at.position),
+        Persist::Returned { at, state } => {
+            format!("returned {} x{}", at.position, state.deliveries)
+        }
+        Persist::Horizon { position, .. } => format!("horizon {position}"),
+    };
+    effects.persist.drain(..).map(name).collect()
+}
+
+#[test]
+fn competing_consumers_take_turns_in_order() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    subscribe(&mut queue, 1, 10, &mut effects);
+    subscribe(&mut queue, 2, 10, &mut effects);
+    for number in 1..=4 {
+        send(&mut queue, message(number), &mut effects);
+    }
+    assert_eq!(delivered(&mut effects), [(1, 1), (1, 3), (2, 2), (2, 4)]);
+}
+
+#[test]
+fn prefetch_bounds_what_is_unsettled() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let key = subscribe(&mut queue, 1, 2, &mut effects);
+    for number in 1..=5 {
+        send(&mut queue, message(number), &mut effects);
+    }
+    assert_eq!(delivered(&mut effects), [(1, 1), (1, 2)]);
+    assert_eq!((queue.ready_count(), queue.unsettled_count()), (3, 2));
+    queue
+        .settle(
+            NOW,
+            key,
+            Tags::One(DeliveryTag(2)),
+            Outcome::Accept,
+            &mut effects,
+        )
+        .unwrap();
+    assert_eq!(delivered(&mut effects), [(1, 3)]);
+    queue
+        .settle(
+            NOW,
+            key,
+            Tags::Through(DeliveryTag(3)),
+            Outcome::Accept,
+            &mut effects,
+        )
+        .unwrap();
+    assert_eq!(delivered(&mut effects), [(1, 4), (1, 5)]);
+}
+
+#[test]
+fn a_settled_delivery_cannot_be_settled_again() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let key = subscribe(&mut queue, 1, 2, &mut effects);
+    send(&mut queue, message(1), &mut effects);
+    let one = Tags::One(DeliveryTag(1));
+    queue
+        .settle(NOW, key, one, Outcome::Accept, &mut effects)
+        .unwrap();
+    let again = queue.settle(NOW, key, one, Outcome::Accept, &mut effects);
+    assert_eq!(again, Err(Refusal::NoDelivery));
+    let stranger = queue.settle(NOW, SubscriptionKey(9), one, Outcome::Accept, &mut effects);
+    assert_eq!(stranger, Err(Refusal::NoSubscription));
+}
+
+#[test]
+fn higher_priority_goes_first_and_equal_ones_keep_their_order() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    for (number, priority) in [(1, 4), (2, 9), (3, 0), (4, 9), (5, 4)] {
+        let priority = Priority::clamped(priority);
+        send(
+            &mut queue,
+            Message {
+                priority,
+                ..message(number)
+            },
+            &mut effects,
+        );
+    }
+    subscribe(&mut queue, 1, 10, &mut effects);
+    let order: Vec<u64> = delivered(&mut effects)
+        .into_iter()
+        .map(|(_, number)| number)
+        .collect();
+    assert_eq!(order, [2, 4, 1, 5, 3]);
+}
+
+#[test]
+fn an_expired_message_is_dropped_on_arrival_and_at_dispatch() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let until = |end| Message {
+        expiration: Some(Timestamp(end)),
+        ..persistent(1)
+    };
+    send(&mut queue, until(1_000), &mut effects);
+    assert_eq!(effects.tally.expired, 1);
+    assert_eq!(changes(&mut effects), [""; 0]);
+    send(&mut queue, until(1_001), &mut effects);
+    let later = Now {
+        wall: Timestamp(1_001),
+        ..NOW
+    };
+    let options = SubscribeOptions {
+        prefetch: 1,
+        mode: AckMode::Auto,
+    };
+    queue.subscribe(later, SubscriptionId(1), options, &mut effects);
+    assert_eq!(delivered(&mut effects), []);
+    assert_eq!(changes(&mut effects), ["define", "put 1", "remove 1"]);
+    assert_eq!(effects.tally.ready_delta, 0);
+}
+
+#[test]
+fn what_a_subscription_leaves_returns_to_its_place_flagged() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let key = subscribe(&mut queue, 1, 3, &mut effects);
+    for number in 1..=4 {
+        send(&mut queue, message(number), &mut effects);
+    }
+    deliveries(&mut effects);
+    queue
+        .settle(
+            NOW,
+            key,
+            Tags::One(DeliveryTag(2)),
+            Outcome::Accept,
+            &mut effects,
+        )
+        .unwrap();
+    deliveries(&mut effects);
+    queue.unsubscribe(NOW, key, None, &mut effects);
+    subscribe(&mut queue, 2, 9, &mut effects);
+    let again: Vec<_> = deliveries(&mut effects)
+        .iter()
+        .map(|d| (d.message.id.number, d.redelivered, d.count))
+        .collect();
+    assert_eq!(again, [(1, true, 2), (3, true, 2), (4, true, 2)]);
+}
+
+#[test]
+fn only_the_oldest_written_delivery_of_a_lost_client_counts_as_failed() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    for round in 0..7 {
+        let key = subscribe(&mut queue, round, 3, &mut effects);
+        if round == 0 {
+            for number in 1..=3 {
+                send(&mut queue, message(number), &mut effects);
+            }
+        }
+        deliveries(&mut effects);
+        assert!(effects.forwards.is_empty(), "given up in round {round}");
+        queue.unsubscribe(NOW, key, Some(DeliveryTag(2)), &mut effects);
+    }
+    let forward = effects.forwards.pop().unwrap();
+    assert_eq!((forward.message.id.number, effects.forwards.len()), (1, 0));
+    let provenance = forward.message.provenance.as_ref().unwrap();
+    assert_eq!(provenance.origin.to_string(), "queue://q");
+    assert_eq!(
+        (provenance.delivery_count, provenance.was_persistent),
+        (7, false)
+    );
+    assert!(forward.message.persistent);
+    assert_eq!(queue.ready_count(), 2);
+}
+
+#[test]
+fn nothing_counts_as_failed_that_was_not_written() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    for round in 0..20 {
+        let key = subscribe(&mut queue, round, 1, &mut effects);
+        if round == 0 {
+            send(&mut queue, message(1), &mut effects);
+        }
+        deliveries(&mut effects);
+        queue.unsubscribe(NOW, key, Some(DeliveryTag(0)), &mut effects);
+    }
+    assert_eq!((queue.ready_count(), effects.forwards.len()), (1, 0));
+}
+
+#[test]
+fn a_failed_message_is_delivered_again_at_once_and_dies_after_six_redeliveries() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let key = subscribe(&mut queue, 1, 1, &mut effects);
+    send(&mut queue, persistent(1), &mut effects);
+    for tag in 1..=7 {
+        let delivery = deliveries(&mut effects).pop().unwrap();
+        assert_eq!((delivery.tag.0, u64::from(delivery.count)), (tag, tag));
+        assert_eq!(delivery.redelivered, tag > 1);
+        let failed = Outcome::Modify { failed: true };
+        queue
+            .settle(NOW, key, Tags::One(DeliveryTag(tag)), failed, &mut effects)
+            .unwrap();
+    }
+    let forward = effects.forwards.pop().unwrap();
+    assert_eq!(forward.target.name(), "ActiveMQ.DLQ");
+    let at = StoredAt {
+        destination: DestinationId(1),
+        position: Position(1),
+    };
+    assert_eq!(forward.remove, Some(at));
+    assert!(
+        !changes(&mut effects).contains(&"remove 1".to_owned()),
+        "the forward removes it"
+    );
+    assert_eq!((queue.ready_count(), queue.unsettled_count()), (0, 0));
+    assert_eq!(effects.tally.memory_delta, 0);
+}
+
+#[test]
+fn a_message_on_the_dead_letter_queue_is_never_moved_to_it() {
+    let name = DestinationName::queue("ActiveMQ.DLQ").unwrap();
+    let mut queue = Queue::new(DestinationId(1), name, Arc::new(policy()));
+    let mut effects = Effects::default();
+    let key = subscribe(&mut queue, 1, 1, &mut effects);
+    send(&mut queue, message(1), &mut effects);
+    for tag in 1..=20 {
+        let tags = Tags::One(DeliveryTag(tag));
+        queue
+            .settle(NOW, key, tags, Outcome::Reject, &mut effects)
+            .unwrap();
+    }
+    assert_eq!((queue.unsettled_count(), effects.forwards.len()), (1, 0));
+}
+
+#[test]
+fn a_full_queue_refuses_until_there_is_room() {
+    let size = message(1).footprint() as u64;
+    let mut queue = queue_with(DestinationPolicy {
+        max_bytes: 2 * size,
+        ..policy()
+    });
+    let mut effects = Effects::default();
+    for number in 1..=2 {
+        send(&mut queue, message(number), &mut effects);
+    }
+    let refused = queue.enqueue(NOW, Arc::new(message(3)), false, &mut effects);
+    assert!(matches!(refused, Err(Refusal::Full { .. })), "{refused:?}");
+    let key = subscribe(&mut queue, 1, 1, &mut effects);
+    queue
+        .settle(
+            NOW,
+            key,
+            Tags::One(DeliveryTag(1)),
+            Outcome::Accept,
+            &mut effects,
+        )
+        .unwrap();
+    send(&mut queue, message(3), &mut effects);
+}
+
+#[test]
+fn a_message_that_may_be_delivered_at_once_is_stored_behind_the_horizon() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    subscribe(&mut queue, 1, 5000, &mut effects);
+    let awaited = send(&mut queue, persistent(1), &mut effects);
+    assert_eq!(changes(&mut effects), ["define", "horizon 1000", "put 1"]);
+    assert_eq!(awaited, Some(2));
+    for number in 2..=1000 {
+        send(&mut queue, persistent(number), &mut effects);
+    }
+    assert!(
+        !changes(&mut effects)
+            .iter()
+            .any(|change| change.starts_with("horizon"))
+    );
+    send(&mut queue, persistent(1001), &mut effects);
+    assert_eq!(changes(&mut effects), ["horizon 2000", "put 1001"]);
+    assert_eq!(deliveries(&mut effects).len(), 1001);
+    assert_eq!(effects.awaits_horizon, None);
+}
+
+#[test]
+fn a_backlog_waits_until_the_horizon_over_it_is_durable() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    for number in 1..=1500 {
+        send(&mut queue, persistent(number), &mut effects);
+    }
+    assert!(
+        !changes(&mut effects)
+            .iter()
+            .any(|change| change.starts_with("horizon"))
+    );
+    subscribe(&mut queue, 1, 5000, &mut effects);
+    assert_eq!(changes(&mut effects), ["horizon 1000"]);
+    assert_eq!(effects.awaits_horizon.take(), Some(Position(1000)));
+    assert_eq!(deliveries(&mut effects).len(), 0);
+    queue.horizon_durable(NOW, Position(1000), &mut effects);
+    assert_eq!(deliveries(&mut effects).len(), 1000);
+    let next = effects.awaits_horizon.take().unwrap();
+    assert!(next > Position(1000), "raised before it is needed");
+    queue.horizon_durable(NOW, next, &mut effects);
+    assert_eq!(deliveries(&mut effects).len(), 500);
+}
+
+#[test]
+fn after_a_crash_messages_up_to_the_horizon_are_flagged_and_others_are_not() {
+    let size = persistent(1).footprint() as u64;
+    let mut found = RecoveredQueue {
+        last_position: Position(3),
+        horizon: Position(2),
+        ..RecoveredQueue::default()
+    };
+    found.waiting[4] = (3, 3 * size);
+    let mut effects = Effects::default();
+    let name = DestinationName::queue("q").unwrap();
+    let policy = Arc::new(policy());
+    let mut queue = Queue::recovered(DestinationId(1), name, policy, &found, &mut effects);
+    assert_eq!(queue.ready_count(), 3);
+    subscribe(&mut queue, 1, 9, &mut effects);
+    let request = effects.pages.pop().unwrap();
+    assert_eq!(request.from, Position(1));
+    let messages = (1..=3)
+        .map(|number| StoredMessage {
+            position: Position(number),
+            message: Arc::new(persistent(number)),
+            state: DeliveryState::default(),
+        })
+        .collect();
+    let page = StoredPage {
+        messages,
+        resume_at: Position(4),
+        exhausted: true,
+    };
+    queue.page_in(NOW, Priority::DEFAULT, page, &mut effects);
+    let position = effects.awaits_horizon.take().unwrap();
+    queue.horizon_durable(NOW, position, &mut effects);
+    let flags: Vec<_> = deliveries(&mut effects)
+        .iter()
+        .map(|d| (d.message.id.number, d.redelivered))
+        .collect();
+    assert_eq!(flags, [(1, true), (2, true), (3, false)]);
+}
+
+/// A store for one queue's tail: what was put and not removed, by position.
+fn pages(
+    store: &std::collections::BTreeMap<u64, Arc<Message>>,
+    request: PageRequest,
+) -> StoredPage {
+    let mut page = StoredPage {
+        resume_at: request.from,
+        exhausted: true,
+        ..Default::default()
+    };
+    let mut bytes = 0;
+    for (position, message) in store.range(request.from.0..) {
+        if Some(message.priority) != request.priority {
+            continue;
+        }
+        if bytes >= request.bytes {
+            page.exhausted = false;
+            break;
+        }
+        bytes += message.footprint() as u64;
+        page.resume_at = Position(position + 1);
+        page.messages.push(StoredMessage {
+            position: Position(*position),
+            message: Arc::clone(message),
+            state: DeliveryState::default(),
+        });
+    }
+    page
+}
+
+#[test]
+fn a_deep_queue_keeps_its_tail_on_disk_and_gives_all_of_it_in_order() {
+    let window = 10 * message(1).footprint() as u64;
+    let mut queue = queue_with(DestinationPolicy {
+        memory_window_bytes: window,
+        ..policy()
+    });
+    let mut effects = Effects::default();
+    let mut store = std::collections::BTreeMap::new();
+    for number in 1..=200 {
+        let priority = Priority::clamped(if number % 10 == 0 { 9 } else { 4 });
+        send(
+            &mut queue,
+            Message {
+                priority,
+                ..message(number)
+            },
+            &mut effects,
+        );
+        for change in effects.persist.drain(..) {
+            if let Persist::Put {
+                at,
+                message,
+                transient,
+                ..
+            } = change
+            {
+                assert!(transient, "not persistent, only out of memory");
+                store.insert(at.position.0, message);
+            }
+        }
+    }
+    assert_eq!(
+        (queue.ready_count(), effects.tally.memory_delta),
+        (200, signed(window))
+    );
+    assert_eq!(store.len(), 190);
+    let key = subscribe(&mut queue, 1, 3, &mut effects);
+    let mut order = Vec::new();
+    for _ in 0..2000 {
+        while let Some(request) = effects.pages.pop() {
+            let page = pages(&store, request);
+            queue.page_in(NOW, request.priority.unwrap(), page, &mut effects);
+        }
+        for delivery in deliveries(&mut effects) {
+            order.push(delivery.message.id.number);
+            let tags = Tags::One(delivery.tag);
+            queue
+                .settle(NOW, key, tags, Outcome::Accept, &mut effects)
+                .unwrap();
+        }
+    }
+    let high = (1..=200).filter(|number| number % 10 == 0);
+    // The first deliveries were made before the page with the high priorities was there.
+    let expected: Vec<u64> = high
+        .chain((1..=200).filter(|number| number % 10 != 0))
+        .collect();
+    assert_eq!(order, expected);
+    assert_eq!(effects.tally.memory_delta, 0);
+    assert_eq!(effects.tally.ready_delta, 0);
+}
+
+#[test]
+fn a_transaction_settles_all_or_nothing_and_an_abort_keeps_tags_valid() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let key = subscribe(&mut queue, 1, 1, &mut effects);
+    for number in 1..=3 {
+        send(&mut queue, persistent(number), &mut effects);
+    }
+    let (tx, one) = (TransactionId(7), Tags::One(DeliveryTag(1)));
+    queue
+        .mark(NOW, key, one, tx, Outcome::Accept, &mut effects)
+        .unwrap();
+    assert_eq!(
+        delivered(&mut effects),
+        [(1, 1), (1, 2)],
+        "the window is open again"
+    );
+    let twice = queue.settle(NOW, key, one, Outcome::Accept, &mut effects);
+    assert_eq!(twice, Err(Refusal::NoDelivery));
+    queue.unmark(NOW, key, tx, &mut effects);
+    assert_eq!(delivered(&mut effects), [], "nothing is redelivered");
+    queue
+        .mark(NOW, key, one, tx, Outcome::Accept, &mut effects)
+        .unwrap();
+    changes(&mut effects);
+    queue.prepare(key, tx, &mut effects);
+    assert_eq!(changes(&mut effects), ["remove 1"]);
+    queue.apply(NOW, key, tx, &mut effects);
+    assert_eq!(changes(&mut effects), [""; 0], "it was durable before");
+    assert_eq!((queue.unsettled_count(), queue.ready_count()), (1, 1));
+}
+
+#[test]
+fn marked_deliveries_outlive_their_subscription_until_the_transaction_ends() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let key = subscribe(&mut queue, 1, 5, &mut effects);
+    for number in 1..=2 {
+        send(&mut queue, persistent(number), &mut effects);
+    }
+    let tx = TransactionId(1);
+    queue
+        .mark(
+            NOW,
+            key,
+            Tags::One(DeliveryTag(1)),
+            tx,
+            Outcome::Accept,
+            &mut effects,
+        )
+        .unwrap();
+    queue.unsubscribe(NOW, key, None, &mut effects);
+    assert_eq!((queue.ready_count(), queue.unsettled_count()), (1, 1));
+    queue.unmark(NOW, key, tx, &mut effects);
+    assert_eq!((queue.ready_count(), queue.unsettled_count()), (2, 0));
+    assert_eq!(queue.subscription_count(), 0);
+}
+
+#[test]
+fn a_reserved_place_keeps_its_order() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let held = Arc::new(persistent(1));
+    let reserved = queue.reserve(&held, &mut effects).unwrap();
+    send(&mut queue, persistent(2), &mut effects);
+    queue.place(NOW, reserved, held, &mut effects);
+    assert_eq!(changes(&mut effects), ["define", "put 1", "put 2"]);
+    assert_eq!(queue.ready_count(), 2);
+    subscribe(&mut queue, 1, 5, &mut effects);
+    let position = effects.awaits_horizon.take().unwrap();
+    queue.horizon_durable(NOW, position, &mut effects);
+    assert_eq!(delivered(&mut effects), [(1, 1), (1, 2)]);
+}
+
+#[test]
+fn a_paused_subscription_gets_nothing_until_it_resumes() {
+    let (mut queue, mut effects) = (queue(), Effects::default());
+    let key = subscribe(&mut queue, 1, 5, &mut effects);
+    queue.pause(key);
+    send(&mut queue, message(1), &mut effects);
+    assert_eq!(delivered(&mut effects), []);
+    queue.resume(NOW, key, &mut effects);
+    assert_eq!(delivered(&mut effects), [(1, 1)]);
+}

@@ -1,0 +1,202 @@
+//! Accepts connections at one address and gives each its task.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::connection::{Budget, Driver, Ending};
+use crate::broker::{Broker, ListenerMetrics, Outbox, ProtocolMetrics};
+use crate::core::ConnectionId;
+use crate::protocol::{Departure, stomp};
+
+/// How long accepting pauses when the system has no descriptors left.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// A peer that has vanished without a word is noticed after about this.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_PROBES: u32 = 6;
+
+/// How many connections there may be, over all listeners.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionLimits {
+    pub(super) total: usize,
+    pub(super) per_address: usize,
+}
+
+/// All open connections, so that they are bounded and can be told to end.
+#[derive(Debug)]
+pub(super) struct Connections {
+    limits: ConnectionLimits,
+    open: Mutex<Open>,
+    /// Tells how many there are to whoever waits for the last one.
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    outboxes: FxHashMap<ConnectionId, (IpAddr, Arc<Outbox>)>,
+    by_address: FxHashMap<IpAddr, usize>,
+}
+
+impl Connections {
+    pub(super) fn new(limits: ConnectionLimits) -> Self {
+        Self { limits, open: Mutex::default(), count: watch::Sender::new(0) }
+    }
+
+    /// Asks every connection to end.
+    pub(super) fn stop_all(&self) {
+        let outboxes: Vec<_> =
+            self.open.lock().outboxes.values().map(|(_, outbox)| Arc::clone(outbox)).collect();
+        for outbox in outboxes {
+            outbox.stop();
+        }
+    }
+
+    /// How many there are, to watch it fall.
+    pub(super) fn watch(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
+    /// Adds a connection, or says which limit it would exceed.
+    fn add(
+        &self,
+        id: ConnectionId,
+        address: IpAddr,
+        outbox: &Arc<Outbox>,
+    ) -> Result<(), stomp::Overload> {
+        let mut open = self.open.lock();
+        let (total, here) =
+            (open.outboxes.len(), open.by_address.get(&address).copied().unwrap_or(0));
+        if total >= self.limits.total {
+            let (key, limit) = ("limits.max_connections", self.limits.total);
+            return Err(stomp::Overload { what: "the broker", key, limit });
+        }
+        if here >= self.limits.per_address {
+            let (key, limit) = ("limits.max_connections_per_ip", self.limits.per_address);
+            return Err(stomp::Overload { what: "this address", key, limit });
+        }
+        open.outboxes.insert(id, (address, Arc::clone(outbox)));
+        *open.by_address.entry(address).or_default() += 1;
+        self.count.send_replace(total + 1);
+        Ok(())
+    }
+
+    fn remove(&self, id: ConnectionId) {
+        let mut open = self.open.lock();
+        let Some((address, _)) = open.outboxes.remove(&id) else { return };
+        if let Some(here) = open.by_address.get_mut(&address) {
+            *here -= 1;
+            if *here == 0 {
+                open.by_address.remove(&address);
+            }
+        }
+        self.count.send_replace(open.outboxes.len());
+    }
+}
+
+/// One address that clients connect to.
+pub(super) struct Listener {
+    pub(super) name: String,
+    pub(super) socket: TcpListener,
+    pub(super) broker: Arc<Broker>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) session: Arc<stomp::Config>,
+    pub(super) budget: Budget,
+    pub(super) metrics: ListenerMetrics,
+    pub(super) protocol_metrics: Arc<ProtocolMetrics>,
+}
+
+impl Listener {
+    /// Accepts until told to stop; then the address is free again.
+    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let this = Arc::new(self);
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                accepted = this.socket.accept() => match accepted {
+                    Ok((socket, peer)) => this.welcome(socket, peer),
+                    Err(error) => this.accept_failed(&error).await,
+                },
+            }
+        }
+    }
+
+    async fn accept_failed(&self, error: &io::Error) {
+        tracing::warn!(target: "tidegate::listener", listener = self.name, %error, "accept failed");
+        // A connection that broke before it was accepted is nobody's fault; having no descriptors
+        // left passes when others close.
+        tokio::time::sleep(EXHAUSTED_PAUSE).await;
+    }
+
+    fn welcome(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+        prepare(&socket);
+        let connection = self.broker.connect();
+        let id = connection.id();
+        let clock = self.broker.clock();
+        let mut session = stomp::Session::new(Arc::clone(&self.session), id, clock.now());
+        let admitted = self.connections.add(id, peer.ip(), connection.outbox());
+        if let Err(overload) = &admitted {
+            tracing::warn!(target: "tidegate::listener", listener = self.name, %peer, %overload,
+                "connection refused");
+            session.refuse(overload);
+        }
+        self.metrics.opened.increment(1);
+        self.metrics.connections.increment(1.0);
+        let driver = Driver::new(
+            socket,
+            Box::new(session),
+            connection,
+            clock,
+            self.budget,
+            Arc::clone(&self.protocol_metrics),
+        );
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let ending = driver.await;
+            this.farewell(id, peer, ending, admitted.is_ok());
+        });
+    }
+
+    fn farewell(&self, id: ConnectionId, peer: SocketAddr, ending: Ending, admitted: bool) {
+        self.connections.remove(id);
+        self.metrics.connections.decrement(1.0);
+        let closed = &self.metrics.closed;
+        match ending {
+            _ if !admitted => closed.limit.increment(1),
+            Ending::Gone | Ending::Session(Departure::Clean) => closed.client.increment(1),
+            Ending::Session(Departure::Abnormal) => closed.error.increment(1),
+        }
+        tracing::debug!(target: "tidegate::listener", listener = self.name, %peer, ?ending,
+            "connection closed");
+    }
+}
+
+/// Sets what every connection has: no delay for small writes, and probes that notice a peer which
+/// vanished.
+fn prepare(socket: &TcpStream) {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    let reference = SockRef::from(socket);
+    let set = socket
+        .set_nodelay(true)
+        .and_then(|()| reference.set_tcp_keepalive(&keepalive))
+        .and_then(|()| {
+            reference.set_tcp_user_timeout(Some(
+                KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_PROBES,
+            ))
+        });
+    if let Err(error) = set {
+        // The connection works without.
+        tracing::debug!(target: "tidegate::listener", %error, "socket options not set");
+    }
+}
