@@ -4,8 +4,7 @@ mod broker;
 mod codec;
 mod core;
 mod protocol;
-#[cfg(feature = "server")]
-mod server;
+// mod server;
 mod store;
 
 /// What fuzz targets, benchmarks and the simulator reach: outside every promise of stability.
@@ -22,10 +21,6 @@ pub mod internal {
     }
     pub mod protocol {
         pub use crate::protocol::*;
-    }
-    #[cfg(feature = "server")]
-    pub mod server {
-        pub use crate::server::*;
     }
     pub mod store {
         pub use crate::store::*;

@@ -81,7 +81,9 @@ impl Broker {
         let found = store.recover()?;
         let reader = store.reader();
         let engine = store.engine();
-        let writer = Arc::new(Writer::new(store, config.durability));
+        let metrics = Metrics::register(engine, clock.now().wall);
+        let observer = Arc::new(metrics.clone());
+        let writer = Arc::new(Writer::new(store, config.durability, observer));
         let shared = Arc::new(Shared {
             clock,
             policy: config.effective_policy(),
@@ -91,7 +93,7 @@ impl Broker {
             writer,
             reader,
             pager: Arc::new(Pager::default()),
-            metrics: Metrics::register(engine, clock.now().wall),
+            metrics,
             read_failed: false.into(),
         });
         recovery::restore(&shared, found.destinations);

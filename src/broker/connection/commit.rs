@@ -98,7 +98,7 @@ impl Connection {
         now: Now,
         completions: &mut Vec<Completion>,
     ) {
-        let durable = self.durable;
+        let durable = self.durable.max(self.shared.writer.durable());
         let Some(commit) = self.commit.take_if(|commit| commit.until <= durable) else {
             return;
         };

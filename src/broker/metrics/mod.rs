@@ -6,9 +6,12 @@
 
 mod names;
 
+use std::time::Duration;
+
 use metrics::{Counter, Gauge, Histogram};
 
-use crate::core::{Kind, Timestamp};
+use crate::core::{Kind, Tally, Timestamp};
+use crate::store::{CommitObserver, StoreError, StoreSize};
 
 pub use names::{NAMES, Name, Shape, describe};
 
@@ -351,6 +354,23 @@ impl Metrics {
         }
     }
 
+    /// Adds what one call on a destination did.
+    pub(super) fn count(&self, kind: Kind, tally: &Tally) {
+        let add = |counter: &Counter, count: u64| {
+            if count > 0 {
+                counter.increment(count);
+            }
+        };
+        add(self.routed.of(kind), tally.routed);
+        add(&self.unrouted, tally.unrouted);
+        add(&self.dead_lettered.redelivery, tally.dead_lettered);
+        if kind == Kind::Queue {
+            add(&self.removed.acked, tally.accepted);
+            add(&self.removed.expired, tally.expired);
+            add(&self.removed.moved, tally.dead_lettered);
+        }
+    }
+
     /// Shows what holds at the moment; called before each scrape.
     pub fn show(&self, totals: &Totals) {
         for (kind, sums) in [(Kind::Queue, &totals.queues), (Kind::Topic, &totals.topics)] {
@@ -369,6 +389,26 @@ impl Metrics {
         set(&self.store_bytes.live, totals.store_live);
         set(&self.store_bytes.file, totals.store_file);
         set(&self.store_bytes.reclaimable, totals.store_reclaimable);
+    }
+}
+
+impl CommitObserver for Metrics {
+    fn committed(&self, changes: usize, _cancelled: usize, took: Duration, size: StoreSize) {
+        if changes > 0 {
+            self.store_commit.record(took.as_secs_f64());
+            self.store_batch.record(changes as f64);
+        }
+        set(&self.store_bytes.live, size.live);
+        set(&self.store_bytes.file, size.file);
+        set(
+            &self.store_bytes.reclaimable,
+            size.file.saturating_sub(size.live),
+        );
+    }
+
+    fn failed(&self, error: &StoreError) {
+        self.store_errors.commit.increment(1);
+        tracing::error!(target: "tidegate::store", %error, "the store has failed");
     }
 }
 
