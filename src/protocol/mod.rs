@@ -5,12 +5,17 @@
 //! values and `codec`. Deliberately not here: sockets, clocks, threads, locks, queues; a session
 //! takes bytes, deliveries and completions, and gives requests and bytes.
 
+mod code;
+mod report;
+pub mod stomp;
 mod transmit;
 
 use crate::core::{
     Completion, Delivery, DeliveryTag, Now, Request, Sequence, SubscriptionId, Tick,
 };
 
+pub use code::Code;
+pub use report::{Acknowledged, Rejected, Report, kind_index, mode_index};
 pub use transmit::Transmit;
 
 /// How a peer leaves.
@@ -57,6 +62,9 @@ pub trait Session: Send {
     /// from the peer, so the peer's silence is not held against it.
     fn expire(&mut self, now: Now, reading: bool);
 
+    /// Tells the peer that nothing durable can be promised any more, and closes.
+    fn store_failed(&mut self, now: Now, cause: &str);
+
     /// Tells the peer that the broker is stopping, and closes.
     fn shut_down(&mut self, now: Now);
 
@@ -65,4 +73,7 @@ pub trait Session: Send {
 
     /// For a subscription, the last delivery whose bytes the socket took; 0 if none.
     fn written(&self, subscription: SubscriptionId) -> DeliveryTag;
+
+    /// What was counted since the driver last took it.
+    fn report(&mut self) -> &mut Report;
 }

@@ -74,6 +74,18 @@ impl<'a> Headers<'a> {
             .map(|header| header.value())
     }
 
+    /// The value of the first header of that name, as it was sent.
+    pub fn raw(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.iter()
+            .find(|header| header.name == name)
+            .map(|header| header.raw)
+    }
+
+    /// Bytes of the head of the frame up to the end of the last header.
+    pub fn size(&self) -> usize {
+        self.spans.last().map_or(0, |span| span.value.1 as usize)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.spans.len()

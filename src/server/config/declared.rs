@@ -171,7 +171,7 @@ section! {
         /// Whether SUBSCRIBE without `id` is refused where the standard asks for one.
         strict_subscription_id: bool = Switch, "false";
         /// Whether a refused request closes the connection.
-        error_mode: ErrorMode = OneOf::<ErrorMode>(PhantomData), "close";
+        error_mode: ErrorMode = OneOf::<ErrorMode>(PhantomData), "keep-open";
         with
         /// Signs of life between frames.
         heart_beat: HeartBeat;

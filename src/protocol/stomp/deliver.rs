@@ -1,0 +1,271 @@
+//! MESSAGE: what differs from delivery to delivery is written in front of the lines and the body that
+//! the message brings along.
+
+use std::collections::VecDeque;
+
+use super::destination;
+use super::session::Peer;
+use crate::codec::stomp::{Version, escape, number, relax};
+use crate::core::{
+    AckMode, ConnectionId, Delivery, DeliveryTag, DestinationName, Encoded, Form, MessageId,
+    Outcome, Provenance, Request, SubscriptionId, Tags,
+};
+use crate::protocol::report::{add, kind_index};
+
+/// Deliveries on their way to the socket, in their order.
+#[derive(Debug, Default)]
+pub(super) struct OnTheirWay {
+    /// Each with the count of bytes after which the socket has all of it.
+    deliveries: VecDeque<(u64, SubscriptionId, DeliveryTag)>,
+    /// Bytes that the socket has taken, since the start.
+    taken: u64,
+}
+
+impl Peer {
+    /// Encodes a delivery. One of a subscription that has ended meanwhile is dropped: its message has
+    /// gone back to its queue.
+    pub(super) fn encode_delivery(&mut self, delivery: &Delivery) {
+        let Some(subscription) = self.subscriptions.get_mut(delivery.subscription) else {
+            return;
+        };
+        let buffer = self.transmit.buffer();
+        buffer.extend_from_slice(&subscription.prefix);
+        if subscription.mode != AckMode::Auto {
+            if self.version == Version::V1_2 {
+                buffer.extend_from_slice(b"ack:");
+                write_ack_id(buffer, delivery.subscription, delivery.tag);
+                buffer.push(b'\n');
+            }
+            subscription
+                .outstanding
+                .push(delivery.tag, delivery.message.id);
+        }
+        if delivery.redelivered {
+            buffer.extend_from_slice(b"redelivered:true\n");
+        }
+        if delivery.count > 1 {
+            buffer.extend_from_slice(b"JMSXDeliveryCount:");
+            number(buffer, u64::from(delivery.count));
+            buffer.push(b'\n');
+        }
+        let message = &*delivery.message;
+        let encoded = &message.encoded;
+        if let Some(provenance) = &message.provenance {
+            write_line(
+                buffer,
+                b"destination:",
+                &subscription.destination,
+                self.version,
+            );
+            write_provenance(buffer, provenance, self.version);
+            write_lines(buffer, encoded, self.version, is_told_by_provenance);
+            self.transmit.push(&body_with_nul(encoded));
+        } else if encoded.form == Form::StompPlain || self.version == Version::V1_2 {
+            self.transmit.push(&encoded.bytes);
+        } else {
+            write_lines(buffer, encoded, self.version, |_| false);
+            self.transmit.push(&body_with_nul(encoded));
+        }
+        self.transmit.buffer().push(b'\n');
+        let kind = kind_index(subscription.destination.kind());
+        add(
+            &mut self.report.delivered,
+            kind,
+            usize::from(delivery.redelivered),
+            1,
+        );
+        let end = self.on_their_way.taken + self.transmit.len() as u64;
+        self.on_their_way
+            .deliveries
+            .push_back((end, delivery.subscription, delivery.tag));
+    }
+
+    /// The socket has taken bytes: deliveries that are wholly among them are written, and thereby
+    /// acknowledged where the subscription says so.
+    pub(super) fn note_written(&mut self, bytes: usize, requests: &mut Vec<Request>) {
+        let way = &mut self.on_their_way;
+        way.taken += bytes as u64;
+        let taken = way.taken;
+        let mut run: Option<(SubscriptionId, DeliveryTag)> = None;
+        while let Some((_, id, tag)) = way.deliveries.pop_front_if(|(end, ..)| *end <= taken) {
+            if let Some((other, last)) = run.filter(|(other, _)| *other != id) {
+                settle_written(
+                    &mut self.subscriptions,
+                    &mut self.report,
+                    other,
+                    last,
+                    requests,
+                );
+            }
+            run = Some((id, tag));
+        }
+        if way.deliveries.is_empty() && way.deliveries.capacity() > 256 {
+            way.deliveries = VecDeque::new();
+        }
+        if let Some((id, last)) = run {
+            settle_written(
+                &mut self.subscriptions,
+                &mut self.report,
+                id,
+                last,
+                requests,
+            );
+        }
+    }
+}
+
+fn settle_written(
+    subscriptions: &mut super::subscription::Subscriptions,
+    report: &mut crate::protocol::Report,
+    id: SubscriptionId,
+    last: DeliveryTag,
+    requests: &mut Vec<Request>,
+) {
+    let Some(subscription) = subscriptions.get_mut(id) else {
+        return;
+    };
+    let before = std::mem::replace(&mut subscription.written, last);
+    if subscription.mode == AckMode::Auto {
+        report.acknowledged.auto += last.0.saturating_sub(before.0);
+        requests.push(Request::Settle {
+            subscription: id,
+            tags: Tags::Through(last),
+            outcome: Outcome::Accept,
+            transaction: None,
+            token: None,
+        });
+    }
+}
+
+fn write_line(buffer: &mut Vec<u8>, label: &[u8], name: &DestinationName, version: Version) {
+    buffer.extend_from_slice(label);
+    destination::write(buffer, name, version);
+    buffer.push(b'\n');
+}
+
+/// The body and the NUL behind it.
+fn body_with_nul(encoded: &Encoded) -> bytes::Bytes {
+    let start = (encoded.body_start as usize).min(encoded.bytes.len());
+    encoded.bytes.slice(start..)
+}
+
+/// Copies header lines that are not left out, escaped for the version, and ends the head.
+fn write_lines(
+    buffer: &mut Vec<u8>,
+    encoded: &Encoded,
+    version: Version,
+    left_out: impl Fn(&[u8]) -> bool,
+) {
+    let start = (encoded.body_start as usize).min(encoded.bytes.len());
+    let head = encoded.bytes.get(..start).unwrap_or_default();
+    for line in head
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+        let (name, value) = line.split_at(colon);
+        if left_out(name) {
+            continue;
+        }
+        buffer.extend_from_slice(name);
+        buffer.push(b':');
+        let value = value.get(1..).unwrap_or_default();
+        if encoded.form == Form::StompEscaped {
+            relax(buffer, value, version);
+        } else {
+            buffer.extend_from_slice(value);
+        }
+        buffer.push(b'\n');
+    }
+    buffer.push(b'\n');
+}
+
+/// Lines of the message that a dead letter's own replace.
+fn is_told_by_provenance(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"destination"
+            | b"expires"
+            | b"persistent"
+            | b"original-destination"
+            | b"dlqReason"
+            | b"dlqDeliveryFailureCause"
+            | b"dlqDeliveryCount"
+            | b"dlqFirstFailure"
+            | b"dlqLastFailure"
+            | b"originalExpiration"
+            | b"originalDeliveryMode"
+    )
+}
+
+/// Appends where a dead letter comes from, in the words of `ActiveMQ` where it has some.
+fn write_provenance(buffer: &mut Vec<u8>, provenance: &Provenance, version: Version) {
+    buffer.extend_from_slice(b"expires:0\npersistent:true\n");
+    write_line(
+        buffer,
+        b"original-destination:",
+        &provenance.origin,
+        version,
+    );
+    for name in [b"dlqDeliveryFailureCause:".as_slice(), b"\ndlqReason:"] {
+        buffer.extend_from_slice(name);
+        escape(buffer, provenance.cause.as_bytes(), version);
+    }
+    for (name, value) in [
+        (
+            b"\ndlqDeliveryCount:".as_slice(),
+            u64::from(provenance.delivery_count),
+        ),
+        (b"\ndlqFirstFailure:", provenance.first_failure.0),
+        (b"\ndlqLastFailure:", provenance.last_failure.0),
+    ] {
+        buffer.extend_from_slice(name);
+        number(buffer, value);
+    }
+    if let Some(expiration) = provenance.expiration {
+        buffer.extend_from_slice(b"\noriginalExpiration:");
+        number(buffer, expiration.0);
+    }
+    if !provenance.was_persistent {
+        buffer.extend_from_slice(b"\noriginalDeliveryMode:NON_PERSISTENT");
+    }
+    buffer.push(b'\n');
+}
+
+/// Appends a message's id. It holds no colon, so that no version escapes anything in it.
+pub(super) fn write_message_id(out: &mut Vec<u8>, id: MessageId) {
+    out.extend_from_slice(b"ID-");
+    number(out, id.connection.0);
+    out.push(b'-');
+    number(out, id.number);
+}
+
+/// Reads a message's id back.
+pub(super) fn parse_message_id(text: &[u8]) -> Option<MessageId> {
+    let (connection, number) = pair(text.strip_prefix(b"ID-")?)?;
+    Some(MessageId {
+        connection: ConnectionId(connection),
+        number,
+    })
+}
+
+fn write_ack_id(out: &mut Vec<u8>, subscription: SubscriptionId, tag: DeliveryTag) {
+    number(out, u64::from(subscription.0));
+    out.push(b'-');
+    number(out, tag.0);
+}
+
+/// Reads the name of a delivery back.
+pub(super) fn parse_ack_id(text: &[u8]) -> Option<(SubscriptionId, DeliveryTag)> {
+    let (subscription, tag) = pair(text)?;
+    Some((
+        SubscriptionId(u32::try_from(subscription).ok()?),
+        DeliveryTag(tag),
+    ))
+}
+
+/// Two numbers with a hyphen between them.
+fn pair(text: &[u8]) -> Option<(u64, u64)> {
+    let (first, second) = std::str::from_utf8(text).ok()?.split_once('-')?;
+    Some((first.parse().ok()?, second.parse().ok()?))
+}

@@ -1,0 +1,198 @@
+//! The names of destinations as STOMP clients write them.
+
+use nom::branch::alt;
+use nom::bytes::complete::tag;
+use nom::combinator::value;
+use nom::{IResult, Parser};
+
+use super::refusal::Refused;
+use crate::codec::stomp::{Version, escape};
+use crate::core::{DestinationName, Kind};
+use crate::protocol::Code;
+
+/// What a prefix stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prefix {
+    Known(Kind),
+    /// A kind of destination that is not built yet.
+    Later(&'static str),
+}
+
+/// What a destination is named for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Send,
+    Subscribe,
+}
+
+/// Reads a destination.
+pub(super) fn parse(text: &[u8], purpose: Purpose) -> Result<DestinationName, Refused> {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return Err(Refused::new(
+            Code::InvalidDestination,
+            format!(
+                "The destination {} is not UTF-8",
+                String::from_utf8_lossy(text)
+            ),
+        ));
+    };
+    // As with `ActiveMQ`, options behind a question mark are accepted and of no effect.
+    let bare = text.split_once('?').map_or(text, |(name, _)| name);
+    let (name, prefix) = match prefix(bare) {
+        Ok((name, prefix)) => (name, prefix),
+        Err(_) => (bare, Prefix::Known(Kind::Queue)),
+    };
+    let kind = match prefix {
+        Prefix::Known(kind) => kind,
+        Prefix::Later(what) => return Err(later(what, text)),
+    };
+    reject_unbuilt(kind, name, text, purpose)?;
+    DestinationName::new(kind, name).map_err(|error| {
+        Refused::new(
+            Code::InvalidDestination,
+            format!("The destination '{text}' cannot be used: {error}"),
+        )
+    })
+}
+
+/// Splits a prefix off and leaves the name.
+fn prefix(text: &str) -> IResult<&str, Prefix> {
+    let queue = |text| value(Prefix::Known(Kind::Queue), tag(text));
+    let topic = |text| value(Prefix::Known(Kind::Topic), tag(text));
+    let later = |text, what| value(Prefix::Later(what), tag(text));
+    alt((
+        queue("/queue/"),
+        topic("/topic/"),
+        queue("queue://"),
+        topic("topic://"),
+        queue("jms.queue."),
+        topic("jms.topic."),
+        queue("queue/"),
+        topic("topic/"),
+        queue("/amq/queue/"),
+        later("/temp-queue/", "A temporary queue"),
+        later("/temp-topic/", "A temporary topic"),
+        later("/remote-temp-queue/", "A temporary queue"),
+        later("/remote-temp-topic/", "A temporary topic"),
+        later("temp-queue://", "A temporary queue"),
+        later("temp-topic://", "A temporary topic"),
+        later("/reply-queue/", "A reply queue"),
+        later("/exchange/", "An exchange"),
+    ))
+    .parse(text)
+}
+
+/// Refuses names that mean more to clients of `ActiveMQ` than a plain queue or topic.
+fn reject_unbuilt(kind: Kind, name: &str, text: &str, purpose: Purpose) -> Result<(), Refused> {
+    if name.contains(',') {
+        return Err(later("A composite destination", text));
+    }
+    let mut levels = name.split('.');
+    if levels.clone().any(|level| matches!(level, "*" | ">")) {
+        return Err(match purpose {
+            Purpose::Subscribe => later("A wildcard", text),
+            Purpose::Send => Refused::new(
+                Code::InvalidDestination,
+                format!("A message cannot be sent to the wildcard '{text}'"),
+            ),
+        });
+    }
+    let consumer = kind == Kind::Queue
+        && levels.next() == Some("Consumer")
+        && levels.nth(1) == Some("VirtualTopic");
+    if consumer {
+        return Err(later("A consumer queue of a virtual topic", text));
+    }
+    let managed = [
+        "ActiveMQ.Advisory.",
+        "ActiveMQ.Statistics.",
+        "ActiveMQ.Scheduler.",
+    ];
+    if managed.iter().any(|prefix| name.starts_with(prefix)) {
+        return Err(later("A management destination", text));
+    }
+    Ok(())
+}
+
+fn later(what: &str, text: &str) -> Refused {
+    Refused::new(
+        Code::NotSupported,
+        format!("{what} is not supported yet: {text}"),
+    )
+}
+
+/// Appends a destination as clients of a version read it: `/queue/NAME` or `/topic/NAME`.
+pub(super) fn write(out: &mut Vec<u8>, name: &DestinationName, version: Version) {
+    out.extend_from_slice(match name.kind() {
+        Kind::Queue => b"/queue/",
+        Kind::Topic => b"/topic/",
+    });
+    escape(out, name.name().as_bytes(), version);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, Code> {
+        parse(text.as_bytes(), Purpose::Subscribe)
+            .map(|name| name.to_string())
+            .map_err(|refused| refused.code)
+    }
+
+    #[test]
+    fn every_spelling_of_a_queue_or_topic_names_the_same_one() {
+        for text in [
+            "/queue/a.b",
+            "queue://a.b",
+            "jms.queue.a.b",
+            "queue/a.b",
+            "/amq/queue/a.b",
+            "a.b",
+            "/queue/a.b?consumer.prefetchSize=1",
+        ] {
+            assert_eq!(read(text).as_deref(), Ok("queue://a.b"), "{text}");
+        }
+        for text in ["/topic/a/b", "topic://a/b", "jms.topic.a/b", "topic/a/b"] {
+            assert_eq!(read(text).as_deref(), Ok("topic://a/b"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_yet_is_refused_and_never_taken_for_a_plain_queue() {
+        for text in [
+            "/temp-queue/x",
+            "/temp-topic/x",
+            "/remote-temp-queue/ID:1",
+            "/exchange/amq.topic/x",
+            "/reply-queue/x",
+            "/queue/a,/queue/b",
+            "a,b",
+            "/queue/a.>",
+            "/topic/*.a",
+            ">",
+            "/queue/Consumer.A.VirtualTopic.B",
+            "/topic/ActiveMQ.Advisory.Connection",
+        ] {
+            assert_eq!(read(text), Err(Code::NotSupported), "{text}");
+        }
+        let sent = parse(b"/queue/a.>", Purpose::Send).unwrap_err();
+        assert_eq!(sent.code, Code::InvalidDestination);
+    }
+
+    #[test]
+    fn a_star_within_a_level_is_part_of_the_name() {
+        assert_eq!(read("/queue/fo*").as_deref(), Ok("queue://fo*"));
+        assert_eq!(
+            read("/queue/Consumer.A").as_deref(),
+            Ok("queue://Consumer.A")
+        );
+    }
+
+    #[test]
+    fn names_that_nobody_could_send_back_are_refused() {
+        for text in ["", "/queue/", "/topic/", "/queue/a\nb", "?a=b"] {
+            assert_eq!(read(text), Err(Code::InvalidDestination), "{text:?}");
+        }
+    }
+}

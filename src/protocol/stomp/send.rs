@@ -1,0 +1,382 @@
+//! SEND: from a frame to a message whose bytes are ready for its consumers.
+//!
+//! Headers and body are copied once, into the one allocation that the message owns: header lines of
+//! MESSAGE, an empty line, the body, a NUL.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::destination::{self, Purpose as For};
+use super::receipts::Purpose;
+use super::refusal::Refused;
+use super::session::{Peer, value};
+use super::subscribe::is_transformation;
+use crate::codec::stomp::{Frame, Headers, Version, escape, needs_escape, number};
+use crate::core::{
+    BodyKind, DestinationName, Encoded, Form, Message, MessageId, Now, Priority, Request,
+    Timestamp, TransactionId,
+};
+use crate::protocol::Code;
+use crate::protocol::report::{add, kind_index};
+
+/// What the broker's own header lines of a message take at most, beside the destination, in bytes.
+const OWN_LINES: usize = 200;
+
+/// A message of which all but the body is known.
+#[derive(Debug)]
+pub(super) struct Draft {
+    destination: DestinationName,
+    transaction: Option<TransactionId>,
+    receipt: Option<Box<[u8]>>,
+    timestamp: Timestamp,
+    expiration: Option<Timestamp>,
+    priority: Priority,
+    persistent: bool,
+    body_kind: BodyKind,
+    form: Form,
+    id: MessageId,
+}
+
+/// Values of the headers that mean something to the broker.
+#[derive(Default)]
+struct Known<'a> {
+    destination: Option<std::borrow::Cow<'a, [u8]>>,
+    persistent: bool,
+    priority: Option<i64>,
+    expires: Option<u64>,
+    timestamp: Option<u64>,
+    length_given: bool,
+    kind: Option<BodyKind>,
+}
+
+impl Peer {
+    /// Takes a whole frame.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        frame: &Frame<'_>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), Refused> {
+        let (draft, mut block) = self.draft(now, &frame.headers, frame.body.len())?;
+        let holds_nul =
+            draft.body_kind == BodyKind::Text && memchr::memchr(0, frame.body).is_some();
+        end_head(
+            &mut block,
+            draft.body_kind == BodyKind::Bytes || holds_nul,
+            frame.body.len(),
+        );
+        let body_start = block.len();
+        block.extend_from_slice(frame.body);
+        self.finish(now, draft, block, body_start, requests);
+        Ok(())
+    }
+
+    /// Reads the head of a frame and writes the header lines of its message, with room for a body of
+    /// `body` bytes.
+    pub(super) fn draft(
+        &mut self,
+        now: Now,
+        headers: &Headers<'_>,
+        body: usize,
+    ) -> Result<(Draft, Vec<u8>), Refused> {
+        let transaction = self.open_transaction(headers)?;
+        let mut block = Vec::with_capacity(headers.size() + OWN_LINES + body + 1);
+        let mut form = Form::StompPlain;
+        let known = read_headers(headers, &mut block, &mut form)?;
+        let text = known
+            .destination
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| {
+                Refused::missing(
+                    "SEND received without a Destination specified!",
+                    "destination",
+                )
+            })?;
+        let destination = self.destination(&text)?;
+        if needs_escape(destination.name().as_bytes()) {
+            form = Form::StompEscaped;
+        }
+        self.last_message += 1;
+        let id = MessageId {
+            connection: self.id,
+            number: self.last_message,
+        };
+        let draft = Draft {
+            transaction,
+            receipt: self.receipt(headers),
+            timestamp: known.timestamp.map_or(now.wall, Timestamp),
+            expiration: known.expires.filter(|at| *at > 0).map(Timestamp),
+            priority: known.priority.map_or(Priority::DEFAULT, Priority::clamped),
+            persistent: known.persistent,
+            body_kind: known.kind.unwrap_or(match known.length_given {
+                true => BodyKind::Bytes,
+                false => BodyKind::Text,
+            }),
+            destination,
+            form,
+            id,
+        };
+        draft.write_own_lines(&mut block);
+        Ok((draft, block))
+    }
+
+    /// Asks for the message to be sent. `block` ends with the body.
+    pub(super) fn finish(
+        &mut self,
+        now: Now,
+        draft: Draft,
+        mut block: Vec<u8>,
+        body_start: usize,
+        requests: &mut Vec<Request>,
+    ) {
+        let body_length = block.len() - body_start;
+        block.push(0);
+        let kind = kind_index(draft.destination.kind());
+        add(
+            &mut self.report.received,
+            kind,
+            usize::from(draft.persistent),
+            1,
+        );
+        self.report.message_size = Some(body_length as u64);
+        let message = Message {
+            id: draft.id,
+            timestamp: draft.timestamp,
+            expiration: draft.expiration,
+            priority: draft.priority,
+            persistent: draft.persistent,
+            body_kind: draft.body_kind,
+            encoded: Encoded {
+                form: draft.form,
+                bytes: Bytes::from(block),
+                body_start: u32::try_from(body_start).unwrap_or(u32::MAX),
+                body_length: u32::try_from(body_length).unwrap_or(u32::MAX),
+            },
+            provenance: None,
+        };
+        let token = match (draft.transaction, draft.receipt) {
+            (Some(transaction), receipt) => {
+                Some(self.receipts.add(receipt, Purpose::Within(transaction)))
+            }
+            (None, Some(receipt)) => {
+                let (persistent, since) = (draft.persistent, now.tick);
+                Some(
+                    self.receipts
+                        .add(Some(receipt), Purpose::Send { persistent, since }),
+                )
+            }
+            (None, None) => None,
+        };
+        requests.push(Request::Send {
+            destination: draft.destination,
+            message: Arc::new(message),
+            transaction: draft.transaction,
+            token,
+        });
+    }
+
+    /// Reads a destination; the one of the last message is known already.
+    fn destination(&mut self, text: &[u8]) -> Result<DestinationName, Refused> {
+        if let Some((last, name)) = &self.last_destination
+            && last.as_ref() == text
+        {
+            return Ok(name.clone());
+        }
+        let name = destination::parse(text, For::Send)?;
+        self.last_destination = Some((text.into(), name.clone()));
+        Ok(name)
+    }
+}
+
+impl Draft {
+    fn write_own_lines(&self, block: &mut Vec<u8>) {
+        block.extend_from_slice(b"message-id:");
+        super::deliver::write_message_id(block, self.id);
+        block.extend_from_slice(b"\ndestination:");
+        destination::write(block, &self.destination, Version::V1_2);
+        for (name, value) in [
+            (b"\ntimestamp:".as_slice(), self.timestamp.0),
+            (b"\nexpires:", self.expiration.map_or(0, |at| at.0)),
+            (b"\npriority:", u64::from(self.priority.get())),
+        ] {
+            block.extend_from_slice(name);
+            number(block, value);
+        }
+        block.push(b'\n');
+        if self.persistent {
+            block.extend_from_slice(b"persistent:true\n");
+        }
+    }
+
+    /// Whether `content-length` is to be written before the body is known.
+    pub(super) fn is_bytes(&self) -> bool {
+        self.body_kind == BodyKind::Bytes
+    }
+}
+
+/// Ends the header lines, with the length of the body if consumers need it.
+pub(super) fn end_head(block: &mut Vec<u8>, with_length: bool, length: usize) {
+    if with_length {
+        block.extend_from_slice(b"content-length:");
+        number(block, length as u64);
+        block.push(b'\n');
+    }
+    block.push(b'\n');
+}
+
+/// Reads the headers that mean something and copies all others as properties. Of repeated headers the
+/// first one counts.
+fn read_headers<'a>(
+    headers: &Headers<'a>,
+    block: &mut Vec<u8>,
+    form: &mut Form,
+) -> Result<Known<'a>, Refused> {
+    let mut known = Known::default();
+    let mut jms = Known::default();
+    for (index, header) in headers.iter().enumerate() {
+        let name = header.name;
+        if headers
+            .iter()
+            .take(index)
+            .any(|earlier| earlier.name == name)
+        {
+            continue;
+        }
+        match name {
+            b"destination" => known.destination = Some(header.value()),
+            b"persistent" => known.persistent = header.raw == b"true",
+            b"priority" => known.priority = Some(integer("priority", &header.value())?),
+            b"expires" => known.expires = Some(millis("expires", &header.value())?),
+            b"timestamp" => known.timestamp = Some(millis("timestamp", &header.value())?),
+            b"content-length" => known.length_given = true,
+            b"JMSPriority" => jms.priority = Some(integer("JMSPriority", &header.value())?),
+            b"JMSExpiration" => jms.expires = Some(millis("JMSExpiration", &header.value())?),
+            b"JMSTimestamp" => jms.timestamp = Some(millis("JMSTimestamp", &header.value())?),
+            b"JMSDeliveryMode" => known.persistent = delivery_mode(&header.value())?,
+            b"JMSCorrelationID" => property(block, form, b"correlation-id", &header.value()),
+            b"JMSType" => property(block, form, b"type", &header.value()),
+            b"JMSReplyTo" => property(block, form, b"reply-to", &header.value()),
+            b"receipt"
+            | b"transaction"
+            | b"message-id"
+            | b"redelivered"
+            | b"subscription"
+            | b"ack"
+            | b"JMSXUserID"
+            | b"JMSXDeliveryCount"
+            | b"JMSRedelivered"
+            | b"JMSXGroupFirstForConsumer" => {}
+            _ => {
+                let value = header.value();
+                check_property(name, &value, headers, &mut known)?;
+                if header.escaped || needs_escape(header.raw) {
+                    property(block, form, name, &value);
+                } else {
+                    block.extend_from_slice(name);
+                    block.push(b':');
+                    block.extend_from_slice(header.raw);
+                    block.push(b'\n');
+                }
+            }
+        }
+    }
+    known.priority = jms.priority.or(known.priority);
+    known.expires = jms.expires.or(known.expires);
+    known.timestamp = jms.timestamp.or(known.timestamp);
+    Ok(known)
+}
+
+/// Appends a header line whose value may need escapes.
+fn property(block: &mut Vec<u8>, form: &mut Form, name: &[u8], value: &[u8]) {
+    if needs_escape(value) {
+        *form = Form::StompEscaped;
+    }
+    block.extend(name.iter().filter(|byte| **byte != b'\r'));
+    block.push(b':');
+    escape(block, value, Version::V1_2);
+    block.push(b'\n');
+}
+
+/// Looks at properties that ask the broker for something: nothing of that may pass unnoticed.
+fn check_property(
+    name: &[u8],
+    value: &[u8],
+    headers: &Headers<'_>,
+    known: &mut Known<'_>,
+) -> Result<(), Refused> {
+    let what = match name {
+        b"amq-msg-type" => {
+            known.kind = Some(message_type(value)?);
+            return Ok(());
+        }
+        b"reply-to" if is_temporary(value) => "a temporary destination",
+        b"transformation"
+            if is_transformation(value) && headers.get(b"content-length").is_none() =>
+        {
+            "a transformation"
+        }
+        b"JMSXGroupID" | b"JMSXGroupSeq" => "a message group",
+        b"AMQ_SCHEDULED_DELAY"
+        | b"AMQ_SCHEDULED_PERIOD"
+        | b"AMQ_SCHEDULED_REPEAT"
+        | b"AMQ_SCHEDULED_CRON"
+        | b"AMQ_SCHEDULED_TIME"
+        | b"_AMQ_SCHED_DELIVERY"
+        | b"x-delay"
+        | b"x-opt-delivery-delay"
+        | b"x-opt-delivery-time" => "a delayed delivery",
+        b"_AMQ_DUPL_ID" => "duplicate detection",
+        b"ActiveMQ.Retain" if value == b"true" => "a retained message",
+        _ => return Ok(()),
+    };
+    Err(Refused::unbuilt(&String::from_utf8_lossy(name), what))
+}
+
+fn message_type(value: &[u8]) -> Result<BodyKind, Refused> {
+    let value = value.trim_ascii();
+    if value.eq_ignore_ascii_case(b"text") {
+        Ok(BodyKind::Text)
+    } else if value.eq_ignore_ascii_case(b"bytes") {
+        Ok(BodyKind::Bytes)
+    } else {
+        let shown = String::from_utf8_lossy(value);
+        Err(Refused::new(
+            Code::InvalidHeader,
+            format!("Unsupported message type '{shown}': amq-msg-type is text or bytes"),
+        ))
+    }
+}
+
+fn is_temporary(value: &[u8]) -> bool {
+    [
+        b"/temp-queue/".as_slice(),
+        b"/temp-topic/",
+        b"/remote-temp-queue/",
+        b"/remote-temp-topic/",
+    ]
+    .iter()
+    .any(|prefix| value.starts_with(prefix))
+}
+
+fn integer(name: &'static str, text: &[u8]) -> Result<i64, Refused> {
+    value(text).ok_or_else(|| Refused::invalid(name, text, "a whole number"))
+}
+
+fn millis(name: &'static str, text: &[u8]) -> Result<u64, Refused> {
+    let expected = "a time in milliseconds since 1970";
+    value(text).ok_or_else(|| Refused::invalid(name, text, expected))
+}
+
+/// The spellings of persistence that `ActiveMQ` knows.
+fn delivery_mode(text: &[u8]) -> Result<bool, Refused> {
+    match text.trim_ascii() {
+        b"PERSISTENT" | b"2" | b"true" => Ok(true),
+        b"NON_PERSISTENT" | b"1" | b"false" => Ok(false),
+        other => Err(Refused::invalid(
+            "JMSDeliveryMode",
+            other,
+            "PERSISTENT or NON_PERSISTENT",
+        )),
+    }
+}

@@ -1,0 +1,479 @@
+//! The session: which frame may come when, and what becomes of it.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::config::{Config, Overload};
+use super::deliver::OnTheirWay;
+use super::heart_beat::Beat;
+use super::large::LargeBody;
+use super::receipts::{Pending, Purpose, Receipts};
+use super::refusal::Refused;
+use super::sniff::{self, Stranger};
+use super::subscription::Subscriptions;
+use crate::codec::stomp::{Decoder, Event, Frame, Headers, Verb, Version, begin, end};
+use crate::core::{
+    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Done, Now, Refusal, Request,
+    Sequence, SubscriptionId, Tick, Token, TransactionId,
+};
+use crate::protocol::{Code, Departure, Report, Session as Protocol, Transmit};
+
+/// The STOMP side of one connection.
+#[derive(Debug)]
+pub struct Session {
+    decoder: Decoder,
+    /// The body that arrives in pieces.
+    large: Option<Box<LargeBody>>,
+    peer: Peer,
+}
+
+/// All of a session but its decoder, from which frames are borrowed while they are handled.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) config: Arc<Config>,
+    pub(super) id: ConnectionId,
+    pub(super) stage: Stage,
+    pub(super) version: Version,
+    pub(super) beat: Beat,
+    pub(super) transmit: Transmit,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) transactions: FxHashMap<Box<[u8]>, TransactionId>,
+    pub(super) next_transaction: u32,
+    pub(super) receipts: Receipts,
+    pub(super) on_their_way: OnTheirWay,
+    /// Requests of the session itself, to go ahead of the peer's next ones.
+    pub(super) deferred: Vec<Request>,
+    pub(super) last_message: u64,
+    /// The last destination as it was written, and what it names.
+    pub(super) last_destination: Option<(Box<[u8]>, DestinationName)>,
+    pub(super) report: Report,
+}
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nobody has logged in; until this tick.
+    Waiting(Tick),
+    Open,
+    /// The peer has said goodbye and waits for its receipt.
+    Leaving,
+    Closed(Departure),
+}
+
+impl Session {
+    /// The session of a peer that has just connected.
+    pub fn new(config: Arc<Config>, id: ConnectionId, now: Now) -> Self {
+        let limits = config.limits.before_login(config.frame_before_login);
+        let timeout = millis(config.login_timeout);
+        Self {
+            decoder: Decoder::new(limits),
+            large: None,
+            peer: Peer {
+                config,
+                id,
+                stage: Stage::Waiting(now.tick.after(timeout)),
+                version: Version::V1_0,
+                beat: Beat::default(),
+                transmit: Transmit::default(),
+                subscriptions: Subscriptions::default(),
+                transactions: FxHashMap::default(),
+                next_transaction: 0,
+                receipts: Receipts::default(),
+                on_their_way: OnTheirWay::default(),
+                deferred: Vec::new(),
+                last_message: 0,
+                last_destination: None,
+                report: Report::default(),
+            },
+        }
+    }
+
+    /// Turns the peer away at the door.
+    pub fn refuse(&mut self, overload: &Overload) {
+        let refused = Refused::fatal(Code::LimitReached, overload.to_string()).at_limit(
+            overload.key,
+            None,
+            overload.limit as u64,
+        );
+        self.peer.tell(&refused, None);
+    }
+
+    /// Takes the next frame, or piece of one. Returns how many bytes were done with, and whether
+    /// there may be more to do with what is left.
+    fn step(&mut self, now: Now, bytes: &[u8], requests: &mut Vec<Request>) -> (usize, bool) {
+        if let Some(mut large) = self.large.take() {
+            return match self.decoder.body(bytes) {
+                Ok(part) => {
+                    large.extend(part.bytes);
+                    if part.done {
+                        self.peer.large_done(now, *large, requests);
+                    } else {
+                        self.large = Some(large);
+                    }
+                    (part.consumed, part.done)
+                }
+                Err(error) => {
+                    self.peer.tell(&Refused::from(&error), None);
+                    (bytes.len(), false)
+                }
+            };
+        }
+        let before = self.peer.stage;
+        let step = match self.decoder.decode(bytes) {
+            Ok(decoded) => match decoded.event {
+                Event::Incomplete => (decoded.consumed, false),
+                Event::Frame(frame) => {
+                    self.peer.handle(now, &frame, requests);
+                    (decoded.consumed, true)
+                }
+                Event::LargeHead(frame, length) => {
+                    let body = self.peer.begin_large(now, &frame, length);
+                    self.large = Some(Box::new(body));
+                    (decoded.consumed, true)
+                }
+            },
+            Err(error) => {
+                self.peer.misread(&Refused::from(&error));
+                (bytes.len(), false)
+            }
+        };
+        if self.peer.stage != before && self.peer.stage == Stage::Open {
+            self.decoder.set_version(self.peer.version);
+            self.decoder.set_limits(self.peer.config.limits);
+        }
+        step
+    }
+}
+
+impl Peer {
+    fn handle(&mut self, now: Now, frame: &Frame<'_>, requests: &mut Vec<Request>) {
+        let result = match self.stage {
+            Stage::Waiting(_) => match frame.verb {
+                Verb::Connect | Verb::Stomp => self.connect(now, &frame.headers),
+                verb => Err(Refused::fatal(
+                    Code::NotConnected,
+                    format!(
+                        "unexpected frame before CONNECT or STOMP frame: {}",
+                        verb.text()
+                    ),
+                )),
+            },
+            Stage::Open => self.handle_open(now, frame, requests),
+            // What comes behind a goodbye is of no interest.
+            Stage::Leaving | Stage::Closed(_) => Ok(()),
+        };
+        if let Err(refused) = result {
+            self.refuse_frame(&frame.headers, refused);
+        }
+        requests.append(&mut self.deferred);
+    }
+
+    fn handle_open(
+        &mut self,
+        now: Now,
+        frame: &Frame<'_>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), Refused> {
+        let headers = &frame.headers;
+        match frame.verb {
+            Verb::Send => {
+                let sent = self.send(now, frame, requests);
+                self.report.rejected.invalid += u64::from(sent.is_err());
+                sent
+            }
+            Verb::Ack => self.settle(true, headers, requests),
+            Verb::Nack => self.settle(false, headers, requests),
+            Verb::Begin => self.begin(headers, requests),
+            Verb::Commit => self.commit(headers, requests),
+            Verb::Abort => self.abort(headers, requests),
+            Verb::Subscribe => self.subscribe(headers, requests),
+            Verb::Unsubscribe => self.unsubscribe(headers, requests),
+            Verb::Disconnect => {
+                self.disconnect(headers, requests);
+                Ok(())
+            }
+            Verb::Connect | Verb::Stomp => Err(Refused::fatal(
+                Code::AlreadyConnected,
+                "received a duplicate CONNECT or STOMP frame",
+            )),
+            Verb::Connected | Verb::Message | Verb::Receipt | Verb::Error => {
+                Err(Refused::unexpected_frame(frame.verb))
+            }
+        }
+    }
+
+    fn begin_large(&mut self, now: Now, frame: &Frame<'_>, length: usize) -> LargeBody {
+        if self.stage != Stage::Open {
+            self.handle(now, frame, &mut Vec::new());
+            return LargeBody::discarded();
+        }
+        let (body, result) = self.large_head(now, frame, length);
+        if let Err(refused) = result {
+            self.report.rejected.invalid += 1;
+            self.refuse_frame(&frame.headers, refused);
+        }
+        body
+    }
+
+    /// Refuses a frame, and with it the transaction that it is part of.
+    fn refuse_frame(&mut self, headers: &Headers<'_>, mut refused: Refused) {
+        if let Ok(Some(transaction)) = self.open_transaction(headers)
+            && self.roll_back(transaction)
+        {
+            refused
+                .message
+                .push_str("; its transaction was rolled back");
+        }
+        let receipt = headers.raw(b"receipt");
+        self.tell(&refused, receipt);
+    }
+
+    /// Sends an ERROR, and closes if it has to be so.
+    fn tell(&mut self, refused: &Refused, receipt: Option<&[u8]>) {
+        if let Stage::Closed(_) = self.stage {
+            return;
+        }
+        self.report.errors.push(refused.code);
+        refused.encode(self.transmit.buffer(), self.version, receipt);
+        if refused.fatal || self.config.close_on_error {
+            self.stage = Stage::Closed(Departure::Abnormal);
+        }
+    }
+
+    /// Answers bytes that are no frame; the first ones in the language that they seem to be of.
+    fn misread(&mut self, refused: &Refused) {
+        self.report.rejected.too_large += u64::from(refused.code == Code::FrameTooLarge);
+        self.tell(refused, None);
+    }
+
+    fn turn_away(&mut self, stranger: Stranger) {
+        let code = Code::NotSupported;
+        match stranger.answer() {
+            b"" => {
+                let message = format!("This port speaks STOMP, and {} called", stranger.name());
+                self.tell(&Refused::fatal(code, message), None);
+            }
+            answer => {
+                self.report.errors.push(code);
+                self.transmit.buffer().extend_from_slice(answer);
+                self.stage = Stage::Closed(Departure::Abnormal);
+            }
+        }
+    }
+
+    /// The value of the `receipt` header as it was sent, which is also how it is sent back.
+    #[allow(
+        clippy::unused_self,
+        reason = "reads like the other headers at its callers"
+    )]
+    pub(super) fn receipt(&self, headers: &Headers<'_>) -> Option<Box<[u8]>> {
+        headers.raw(b"receipt").map(Into::into)
+    }
+
+    /// A request has been granted and is as durable as it has to be.
+    fn granted(&mut self, now: Now, token: Token) {
+        let Some(Pending { receipt, purpose }) = self.receipts.take(token) else {
+            return;
+        };
+        match purpose {
+            Purpose::Commit(transaction) => self.subscriptions.release(transaction, true),
+            Purpose::Disconnect => self.stage = Stage::Closed(Departure::Clean),
+            Purpose::Send { persistent, since } => {
+                let took = now.tick.0.saturating_sub(since.0);
+                self.report.receipt = Some((persistent, took));
+            }
+            Purpose::Plain | Purpose::Within(_) | Purpose::Subscribe(_) => {}
+        }
+        if let Some(receipt) = receipt {
+            let out = self.transmit.buffer();
+            begin(out, Verb::Receipt);
+            out.extend_from_slice(b"receipt-id:");
+            out.extend_from_slice(&receipt);
+            out.push(b'\n');
+            end(out, b"");
+        }
+    }
+
+    /// A request has been refused by the broker.
+    fn denied(&mut self, token: Option<Token>, refusal: &Refusal) {
+        let pending = token.and_then(|token| self.receipts.take(token));
+        let mut refused = Refused::from(refusal);
+        self.report.rejected.full += u64::from(refused.code == Code::Full);
+        let mut receipt = None;
+        if let Some(pending) = pending {
+            receipt = pending.receipt;
+            match pending.purpose {
+                Purpose::Subscribe(id) => self.forget_subscription(id),
+                Purpose::Commit(transaction) => self.subscriptions.release(transaction, false),
+                Purpose::Disconnect => refused.fatal = true,
+                Purpose::Within(transaction) => {
+                    if self.roll_back(transaction) {
+                        refused
+                            .message
+                            .push_str("; its transaction was rolled back");
+                    }
+                }
+                Purpose::Plain | Purpose::Send { .. } => {}
+            }
+        }
+        self.tell(&refused, receipt.as_deref());
+    }
+}
+
+impl Protocol for Session {
+    fn receive(&mut self, now: Now, bytes: &[u8], requests: &mut Vec<Request>) -> usize {
+        self.peer.beat.heard = now.tick;
+        requests.append(&mut self.peer.deferred);
+        let mut consumed = 0;
+        loop {
+            let rest = bytes.get(consumed..).unwrap_or_default();
+            match self.peer.stage {
+                Stage::Closed(_) => return bytes.len(),
+                Stage::Waiting(_) => {
+                    if let Some(stranger) = sniff::stranger(rest) {
+                        self.peer.turn_away(stranger);
+                        continue;
+                    }
+                }
+                Stage::Open | Stage::Leaving => {}
+            }
+            if rest.is_empty() {
+                return consumed;
+            }
+            let (done, more) = self.step(now, rest, requests);
+            consumed += done;
+            if !more {
+                return consumed;
+            }
+        }
+    }
+
+    fn complete(&mut self, now: Now, completion: Completion) {
+        let Completion { token, result } = completion;
+        match (token, result) {
+            (token, Err(refusal)) => self.peer.denied(token, &refusal),
+            (Some(token), Ok(Done::Now)) => self.peer.granted(now, token),
+            (Some(token), Ok(Done::At(sequence))) => self.peer.receipts.wait(token, sequence),
+            (None, Ok(_)) => {}
+        }
+    }
+
+    fn durable(&mut self, now: Now, up_to: Sequence) {
+        while let Some(token) = self.peer.receipts.durable(up_to) {
+            self.peer.granted(now, token);
+        }
+    }
+
+    fn cancelled(&mut self, now: Now, sequence: Sequence) {
+        if let Some(token) = self.peer.receipts.cancelled(sequence) {
+            self.peer.granted(now, token);
+        }
+    }
+
+    fn deliver(&mut self, delivery: &Delivery) {
+        self.peer.encode_delivery(delivery);
+    }
+
+    fn transmit(&mut self) -> &mut Transmit {
+        &mut self.peer.transmit
+    }
+
+    fn transmitted(&mut self, now: Now, bytes: usize, requests: &mut Vec<Request>) {
+        self.peer.beat.spoken = now.tick;
+        self.peer.note_written(bytes, requests);
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        let beat = &self.peer.beat;
+        match self.peer.stage {
+            Stage::Waiting(until) => Some(until),
+            Stage::Open | Stage::Leaving => match (beat.silent_at(), beat.speak_at()) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+            Stage::Closed(_) => None,
+        }
+    }
+
+    fn expire(&mut self, now: Now, reading: bool) {
+        let peer = &mut self.peer;
+        match peer.stage {
+            Stage::Waiting(until) if until <= now.tick => {
+                let message = format!(
+                    "No CONNECT came within {:?} (limits.login_timeout)",
+                    peer.config.login_timeout
+                );
+                peer.tell(&Refused::fatal(Code::LoginTimeout, message), None);
+            }
+            Stage::Waiting(_) | Stage::Closed(_) => {}
+            Stage::Open | Stage::Leaving => {
+                if !reading {
+                    peer.beat.heard = now.tick;
+                }
+                if peer.beat.silent_at().is_some_and(|at| at <= now.tick) {
+                    let silent = Duration::from_millis(now.tick.0 - peer.beat.heard.0);
+                    let agreed = Duration::from_millis(peer.beat.expect);
+                    let message = format!(
+                        "No data came for {silent:?}, agreed was a heart-beat every {agreed:?}"
+                    );
+                    peer.tell(&Refused::fatal(Code::HeartBeatTimeout, message), None);
+                } else if peer.beat.speak_at().is_some_and(|at| at <= now.tick) {
+                    peer.beat.spoken = now.tick;
+                    if peer.transmit.is_empty() {
+                        peer.transmit.buffer().push(b'\n');
+                    }
+                }
+            }
+        }
+    }
+
+    fn store_failed(&mut self, _now: Now, cause: &str) {
+        let mut refused = Refused::new(
+            Code::StoreFailed,
+            format!("The broker cannot store messages any more: {cause}"),
+        );
+        let waiting: Vec<_> = self.peer.receipts.take_all().collect();
+        for pending in waiting {
+            if let Some(receipt) = pending.receipt {
+                self.peer.tell(&refused, Some(&receipt));
+            }
+        }
+        refused.fatal = true;
+        self.peer.tell(&refused, None);
+    }
+
+    fn shut_down(&mut self, _now: Now) {
+        let refused = Refused::new(Code::Shutdown, "The broker is stopping");
+        self.peer.tell(&refused, None);
+        // That is not the peer's fault: nothing that it holds counts as a failed try.
+        self.peer.stage = Stage::Closed(Departure::Clean);
+    }
+
+    fn closing(&self) -> Option<Departure> {
+        match self.peer.stage {
+            Stage::Closed(departure) => Some(departure),
+            Stage::Waiting(_) | Stage::Open | Stage::Leaving => None,
+        }
+    }
+
+    fn written(&self, subscription: SubscriptionId) -> DeliveryTag {
+        let known = self.peer.subscriptions.get(subscription);
+        known.map_or(DeliveryTag(0), |known| known.written)
+    }
+
+    fn report(&mut self) -> &mut Report {
+        &mut self.peer.report
+    }
+}
+
+/// A number in a header's value.
+pub(super) fn value<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,185 @@
+//! ACK and NACK: from the words of each version to deliveries.
+
+use super::config::Nack;
+use super::deliver::{parse_ack_id, parse_message_id};
+use super::receipts::Purpose;
+use super::refusal::Refused;
+use super::session::Peer;
+use super::subscription::Unsettleable;
+use crate::codec::stomp::{Headers, Version};
+use crate::core::{AckMode, MessageId, Outcome, Request, SubscriptionId, Tags};
+use crate::protocol::Code;
+
+/// A delivery that the peer named: its subscription and its place there.
+type Named = (SubscriptionId, usize);
+
+impl Peer {
+    pub(super) fn settle(
+        &mut self,
+        accept: bool,
+        headers: &Headers<'_>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), Refused> {
+        let verb = if accept { "ACK" } else { "NACK" };
+        if !accept && self.version == Version::V1_0 {
+            return Err(Refused::new(
+                Code::NotSupported,
+                "NACK received but connection is in v1.0 mode.",
+            ));
+        }
+        let transaction = self.open_transaction(headers)?;
+        if !accept && transaction.is_some() && self.config.nack == Nack::DeadLetter {
+            return Err(Refused::new(
+                Code::InvalidHeader,
+                "Poison ack cannot be transacted: this listener moves what is refused to the \
+                 dead-letter queue at once",
+            ));
+        }
+        let (subscription, index) = if self.version == Version::V1_2 {
+            self.by_ack_id(verb, headers)?
+        } else {
+            self.by_message_id(verb, headers)?
+        };
+        let Some(known) = self.subscriptions.get_mut(subscription) else {
+            return Ok(());
+        };
+        let tag = known.outstanding.tag(index);
+        let through = accept && known.mode == AckMode::Client;
+        let count = known.outstanding.settle(index, through, transaction);
+        let (outcome, counter) = if accept {
+            (Outcome::Accept, &mut self.report.acknowledged.ack)
+        } else {
+            (
+                self.config.nack.outcome(),
+                &mut self.report.acknowledged.nack,
+            )
+        };
+        *counter += count;
+        let receipt = self.receipt(headers);
+        let token = match transaction {
+            Some(transaction) => Some(self.receipts.add(receipt, Purpose::Within(transaction))),
+            None => receipt.map(|receipt| self.receipts.add(Some(receipt), Purpose::Plain)),
+        };
+        requests.push(Request::Settle {
+            subscription,
+            tags: if through {
+                Tags::Through(tag)
+            } else {
+                Tags::One(tag)
+            },
+            outcome,
+            transaction,
+            token,
+        });
+        Ok(())
+    }
+
+    /// Since 1.2 a delivery is named by the `ack` header of its MESSAGE.
+    fn by_ack_id(&self, verb: &str, headers: &Headers<'_>) -> Result<Named, Refused> {
+        let Some(id) = headers.get(b"id").filter(|id| !id.is_empty()) else {
+            return Err(Refused::missing(
+                &format!("{verb} received without an ack id for acknowledge!"),
+                "id",
+            ));
+        };
+        let unexpected = |why| Err(unexpected(verb, "ack id", &id, why));
+        let Some((subscription, tag)) = parse_ack_id(&id) else {
+            return unexpected("it is no id that this broker gave");
+        };
+        let Some(known) = self.subscriptions.get(subscription) else {
+            return unexpected(if subscription < self.subscriptions.next_id() {
+                "its subscription has ended"
+            } else {
+                Unsettleable::Never.why()
+            });
+        };
+        match known.outstanding.by_tag(tag) {
+            Ok(index) => Ok((subscription, index)),
+            Err(error) => unexpected(error.why()),
+        }
+    }
+
+    /// Before 1.2 a delivery is named by its message and its subscription, in 1.0 by its message
+    /// alone if need be.
+    fn by_message_id(&self, verb: &str, headers: &Headers<'_>) -> Result<Named, Refused> {
+        let Some(id) = headers.get(b"message-id").filter(|id| !id.is_empty()) else {
+            return Err(Refused::missing(
+                &format!("{verb} received without a message-id to acknowledge!"),
+                "message-id",
+            ));
+        };
+        let message = parse_message_id(&id);
+        let named = headers.get(b"subscription").filter(|name| !name.is_empty());
+        let candidates = match named {
+            Some(name) => match self.subscription_called(&name) {
+                Some(subscription) => vec![subscription],
+                None => {
+                    return Err(unexpected(
+                        verb,
+                        "message-id",
+                        &id,
+                        "its subscription has ended",
+                    ));
+                }
+            },
+            None if self.version == Version::V1_0 => self.subscriptions.ids(),
+            None => {
+                return Err(Refused::missing(
+                    &format!("{verb} received without a subscription id for acknowledge!"),
+                    "subscription",
+                ));
+            }
+        };
+        let mut why = Unsettleable::Never;
+        for subscription in candidates {
+            match self.find(subscription, message) {
+                Ok(index) => return Ok((subscription, index)),
+                Err(Unsettleable::Never) => {}
+                Err(other) => why = other,
+            }
+        }
+        Err(unexpected(verb, "message-id", &id, why.why()))
+    }
+
+    fn find(
+        &self,
+        subscription: SubscriptionId,
+        message: Option<MessageId>,
+    ) -> Result<usize, Unsettleable> {
+        let known = self
+            .subscriptions
+            .get(subscription)
+            .ok_or(Unsettleable::Never)?;
+        known
+            .outstanding
+            .by_message(message.ok_or(Unsettleable::Never)?)
+    }
+
+    /// The subscription that the peer calls so, by its own id or by the one that was made up for it.
+    fn subscription_called(&self, name: &[u8]) -> Option<SubscriptionId> {
+        self.subscriptions.named(name).or_else(|| {
+            let made_up = name.strip_prefix(b"auto-")?;
+            let id = SubscriptionId(std::str::from_utf8(made_up).ok()?.parse().ok()?);
+            let known = self.subscriptions.get(id)?;
+            known.name.is_none().then_some(id)
+        })
+    }
+}
+
+impl Nack {
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::Redeliver => Outcome::Modify { failed: true },
+            Self::DeadLetter => Outcome::Reject,
+            Self::Requeue => Outcome::Modify { failed: false },
+        }
+    }
+}
+
+fn unexpected(verb: &str, what: &str, id: &[u8], why: &str) -> Refused {
+    let shown = String::from_utf8_lossy(id.get(..200).unwrap_or(id));
+    Refused::new(
+        Code::UnknownAck,
+        format!("Unexpected {verb} received for {what} [{shown}]: {why}"),
+    )
+}

@@ -1,0 +1,262 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use super::destination::{self, Purpose as For};
+use super::receipts::Purpose;
+use super::refusal::Refused;
+use super::session::{Peer, value};
+use super::subscription::{Outstanding, Subscription};
+use crate::codec::stomp::{Headers, Verb, Version, begin, header, number};
+use crate::core::{AckMode, DeliveryTag, Kind, Request, SubscribeOptions, SubscriptionId};
+use crate::protocol::Code;
+use crate::protocol::report::{add, kind_index, mode_index};
+
+/// How many deliveries a subscription may hold that asks for no bound.
+const UNBOUNDED: u32 = u32::MAX;
+
+impl Peer {
+    pub(super) fn subscribe(
+        &mut self,
+        headers: &Headers<'_>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), Refused> {
+        let text = headers.get(b"destination").unwrap_or_default();
+        if text.is_empty() {
+            return Err(Refused::missing(
+                "Invalid empty or 'null' Destination header",
+                "destination",
+            ));
+        }
+        let destination = destination::parse(&text, For::Subscribe)?;
+        reject_unbuilt(headers)?;
+        let name = headers.get(b"id").filter(|id| !id.is_empty());
+        if name.is_none() && self.config.strict_subscription_id && self.version > Version::V1_0 {
+            return Err(Refused::missing(
+                "SUBSCRIBE received without a subscription id!",
+                "id",
+            ));
+        }
+        let name: Option<Box<[u8]>> = name.map(|name| name.into_owned().into());
+        if name
+            .as_ref()
+            .is_some_and(|name| self.subscriptions.named(name).is_some())
+        {
+            return Err(Refused::new(
+                Code::SubscriptionExists,
+                format!(
+                    "A subscription with the id '{}' exists",
+                    shown(name.as_deref())
+                ),
+            ));
+        }
+        let most = self.config.max_subscriptions;
+        if self.subscriptions.len() >= most {
+            return Err(Refused::new(
+                Code::LimitReached,
+                format!("The connection has {most} subscriptions, as many as it may"),
+            )
+            .at_limit("limits.max_subscriptions_per_connection", None, most as u64));
+        }
+        let mode = ack_mode(headers);
+        let prefetch = self.prefetch(destination.kind(), headers)?;
+        let kind = destination.kind();
+        let subscription = Subscription {
+            prefix: self.message_prefix(name.as_deref()),
+            name,
+            destination: destination.clone(),
+            mode,
+            outstanding: Outstanding::default(),
+            written: DeliveryTag(0),
+        };
+        let id = self.subscriptions.insert(subscription);
+        add(
+            &mut self.report.subscriptions,
+            kind_index(kind),
+            mode_index(mode),
+            1,
+        );
+        let receipt = self.receipt(headers);
+        // Also without a receipt the session has to hear whether there is a subscription now.
+        let token = Some(self.receipts.add(receipt, Purpose::Subscribe(id)));
+        requests.push(Request::Subscribe {
+            subscription: id,
+            destination,
+            options: SubscribeOptions { prefetch, mode },
+            token,
+        });
+        Ok(())
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        headers: &Headers<'_>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), Refused> {
+        let id = headers.get(b"id").filter(|id| !id.is_empty());
+        let to = headers.get(b"destination").filter(|to| !to.is_empty());
+        if headers.get(b"activemq.subscriptionName").is_some() {
+            return Err(Refused::unbuilt(
+                "activemq.subscriptionName",
+                "a durable subscription",
+            ));
+        }
+        let found = match (&id, &to) {
+            (Some(id), _) => self.subscriptions.named(id),
+            (None, Some(to)) => {
+                let destination = destination::parse(to, For::Subscribe)?;
+                self.subscriptions.to(&destination)
+            }
+            (None, None) => {
+                return Err(Refused::missing(
+                    "UNSUBSCRIBE received without a subscription id!",
+                    "id",
+                ));
+            }
+        };
+        let Some(found) = found else {
+            let named = id.or(to).unwrap_or_default();
+            return Err(Refused::new(
+                Code::UnknownSubscription,
+                format!(
+                    "No subscription matched: '{}'",
+                    String::from_utf8_lossy(&named)
+                ),
+            ));
+        };
+        self.forget_subscription(found);
+        let token = self
+            .receipt(headers)
+            .map(|receipt| self.receipts.add(Some(receipt), Purpose::Plain));
+        requests.push(Request::Unsubscribe {
+            subscription: found,
+            token,
+        });
+        Ok(())
+    }
+
+    /// Forgets a subscription that has ended or was refused.
+    pub(super) fn forget_subscription(&mut self, id: SubscriptionId) {
+        if let Some(gone) = self.subscriptions.remove(id) {
+            let (kind, mode) = (gone.destination.kind(), gone.mode);
+            add(
+                &mut self.report.subscriptions,
+                kind_index(kind),
+                mode_index(mode),
+                -1,
+            );
+        }
+    }
+
+    /// The first lines of each MESSAGE. Since 1.1 a subscription always has an id; one is made up for
+    /// a peer that gave none.
+    fn message_prefix(&self, name: Option<&[u8]>) -> Box<[u8]> {
+        let mut prefix = Vec::new();
+        begin(&mut prefix, Verb::Message);
+        match name {
+            Some(name) => header(&mut prefix, b"subscription", name, self.version),
+            None if self.version > Version::V1_0 => {
+                prefix.extend_from_slice(b"subscription:auto-");
+                number(&mut prefix, u64::from(self.subscriptions.next_id().0));
+                prefix.push(b'\n');
+            }
+            None => {}
+        }
+        prefix.into()
+    }
+
+    /// How many deliveries the subscription may hold. `activemq.prefetchSize:0`, which with
+    /// `ActiveMQ` never delivers anything, is taken for one at a time; `prefetch-count:0` is without
+    /// bound, as with RabbitMQ.
+    fn prefetch(&self, kind: Kind, headers: &Headers<'_>) -> Result<u32, Refused> {
+        let read = |name: &'static str| {
+            headers.get(name.as_bytes()).map(|text| {
+                value::<u32>(&text)
+                    .ok_or_else(|| Refused::invalid(name, &text, "a number of messages, 0 or more"))
+            })
+        };
+        if let Some(size) = read("activemq.prefetchSize") {
+            return size.map(|size| size.max(1));
+        }
+        if let Some(count) = read("prefetch-count") {
+            return count.map(|count| if count == 0 { UNBOUNDED } else { count });
+        }
+        Ok(match kind {
+            Kind::Queue => self.config.queue_prefetch,
+            Kind::Topic => self.config.topic_prefetch,
+        })
+    }
+}
+
+/// As with `ActiveMQ`, what is none of the three words is `auto`.
+fn ack_mode(headers: &Headers<'_>) -> AckMode {
+    match headers.get(b"ack").as_deref() {
+        Some(b"client") => AckMode::Client,
+        Some(b"client-individual") => AckMode::ClientIndividual,
+        _ => AckMode::Auto,
+    }
+}
+
+/// Headers that change what a subscription receives, none of which may pass unnoticed.
+fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
+    for header in headers.iter() {
+        let value = header.value();
+        let on = value.trim_ascii().eq_ignore_ascii_case(b"true");
+        let what = match header.name {
+            b"selector" | b"activemq.selector" if !value.trim_ascii().is_empty() => "a selector",
+            b"browser" if on => "a browser",
+            b"activemq.subscriptionName"
+            | b"activemq.subcriptionName"
+            | b"durable-subscription-name"
+            | b"durable-subscriber-name" => "a durable subscription",
+            b"durable" | b"persistent" if on => "a durable subscription",
+            b"activemq.noLocal" | b"no-local" if on => "not hearing one's own messages",
+            b"activemq.exclusive" if on => "an exclusive consumer",
+            b"activemq.retroactive" if on => "earlier messages of a topic",
+            b"activemq.priority" | b"x-priority" if value.trim_ascii() != b"0" => {
+                "a consumer priority"
+            }
+            b"consumer-window-size" => "a window in bytes",
+            b"transformation" if is_transformation(&value) => "a transformation",
+            name if looks_durable(name) => {
+                let expected = "no such header; durable subscriptions are named by \
+                                activemq.subscriptionName";
+                let name = String::from_utf8_lossy(name);
+                return Err(Refused::invalid(&name, &value, expected));
+            }
+            _ => continue,
+        };
+        return Err(Refused::unbuilt(
+            &String::from_utf8_lossy(header.name),
+            what,
+        ));
+    }
+    Ok(())
+}
+
+/// A mistyped name of a durable subscription must not quietly give one that is not.
+fn looks_durable(name: &[u8]) -> bool {
+    let Some(rest) = name.strip_prefix(b"activemq.") else {
+        return false;
+    };
+    let lower = rest.to_ascii_lowercase();
+    let holds = |part: &[u8]| lower.windows(part.len()).any(|window| window == part);
+    holds(b"sub") || holds(b"durable")
+}
+
+/// The names of body translators that clients of `ActiveMQ` may ask for; others are of no effect.
+pub(super) fn is_transformation(name: &[u8]) -> bool {
+    matches!(
+        name.trim_ascii(),
+        b"jms-xml"
+            | b"jms-json"
+            | b"jms-object-xml"
+            | b"jms-object-json"
+            | b"jms-map-xml"
+            | b"jms-map-json"
+            | b"jms-advisory-xml"
+            | b"jms-advisory-json"
+    )
+}
+
+fn shown(name: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+}
