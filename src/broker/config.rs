@@ -1,7 +1,7 @@
 //! What an embedder, or the server, decides about a broker.
 
+#[cfg(feature = "redb")]
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{DestinationPolicy, Keep};
@@ -82,9 +82,9 @@ impl Default for BrokerLimits {
 }
 
 impl BrokerConfig {
-    /// The destinations' policy as the store and the durability level allow it.
-    pub(super) fn effective_policy(&self) -> Arc<DestinationPolicy> {
-        let keep = match (&self.store, self.durability) {
+    /// What destinations give to the store, as its kind and the durability level allow.
+    pub(super) fn keep(&self) -> Keep {
+        match (&self.store, self.durability) {
             (StoreConfig::Memory, _) => Keep::Nothing,
             #[cfg(feature = "redb")]
             (StoreConfig::Redb(_), Durability::None) => Keep::Overflow,
@@ -92,10 +92,6 @@ impl BrokerConfig {
             (StoreConfig::Redb(_), Durability::Sync | Durability::Relaxed { .. }) => {
                 self.policy.keep
             }
-        };
-        Arc::new(DestinationPolicy {
-            keep,
-            ..self.policy.clone()
-        })
+        }
     }
 }

@@ -192,7 +192,8 @@ impl Connection {
         Work::run(&shared, now, |work| {
             let open: Vec<_> = self.transactions.keys().copied().collect();
             for transaction in open {
-                self.abort(
+                // It is there: it was just found.
+                let _ = self.abort(
                     work,
                     now,
                     transaction,

@@ -65,19 +65,24 @@ impl Broker {
                 &redb.options,
             )?),
         };
-        let broker = Self::assemble(config, store)?;
+        let mut config = config.clone();
+        config.policy.keep = config.keep();
+        let broker = Self::assemble(&config, store, Clock::start())?;
         broker.shared.writer.start()?;
         broker.start_pager()?;
         Ok(broker)
     }
 
     /// Puts a broker together around a store, without threads: whoever holds it steps the writer and
-    /// the pager.
+    /// the pager. `config.store` is not looked at; `config.policy.keep` says what goes to the store.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn assemble(config: &BrokerConfig, mut store: Box<dyn Store>) -> Result<Self, BrokerError> {
-        let clock = Clock::start();
+    pub fn assemble(
+        config: &BrokerConfig,
+        mut store: Box<dyn Store>,
+        clock: Clock,
+    ) -> Result<Self, BrokerError> {
         let found = store.recover()?;
         let reader = store.reader();
         let engine = store.engine();
@@ -86,7 +91,7 @@ impl Broker {
         let writer = Arc::new(Writer::new(store, config.durability, observer));
         let shared = Arc::new(Shared {
             clock,
-            policy: config.effective_policy(),
+            policy: Arc::new(config.policy.clone()),
             limits: config.limits,
             registry: Registry::new(config.limits.destinations, found.next_destination_id),
             flow: Flow::new(config.memory_limit_bytes, config.memory_slow_at),
@@ -118,7 +123,7 @@ impl Broker {
 
     /// The broker's clock.
     pub fn clock(&self) -> Clock {
-        self.shared.clock
+        self.shared.clock.clone()
     }
 
     /// A new client.
