@@ -15,8 +15,8 @@ use super::outbox::Outbox;
 use super::pager::Wish;
 use super::shared::Shared;
 use crate::core::{
-    DestinationId, DestinationName, Effects, Forward, Kind, Now, Priority, Queue, Sequence,
-    StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey, Topic,
+    DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Sequence, StoredPage,
+    SubscribeOptions, SubscriptionId, SubscriptionKey, Topic,
 };
 use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
@@ -87,7 +87,7 @@ impl Work {
         cell.with(shared, self, None, |state, effects, _| {
             match &mut state.destination {
                 Destination::Queue(queue) => {
-                    queue.enqueue_forwarded(now, forward, pressed, effects)
+                    queue.enqueue_forwarded(now, forward, pressed, effects);
                 }
                 Destination::Topic(topic) => topic.publish(now, &forward.message, pressed, effects),
             }
@@ -252,13 +252,6 @@ impl State {
 }
 
 impl Destination {
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            Self::Queue(_) => Kind::Queue,
-            Self::Topic(_) => Kind::Topic,
-        }
-    }
-
     fn pause(&mut self, key: SubscriptionKey) {
         match self {
             Self::Queue(queue) => queue.pause(key),

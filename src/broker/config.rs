@@ -76,7 +76,7 @@ impl Default for BrokerLimits {
             writer_bytes: 32 << 20,
             transaction_operations: 100_000,
             transaction_bytes: 256 << 20,
-            transaction_timeout: Duration::from_secs(300),
+            transaction_timeout: Duration::from_mins(5),
         }
     }
 }

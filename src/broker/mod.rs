@@ -38,7 +38,11 @@ pub use config::RedbConfig;
 pub use config::{BrokerConfig, BrokerLimits, StoreConfig};
 pub use connection::Connection;
 pub use error::BrokerError;
-pub use metrics::{ByFlag, ByKind, KindTotals, Metrics, ProtocolMetrics, Totals, describe};
+pub use metrics::{
+    Acknowledged, Blocked, ByFlag, ByKind, Checks, Closed, DeadLettered, KindTotals,
+    ListenerMetrics, Metrics, Modes, NAMES, Name, Pools, ProtocolMetrics, Rejected, Removed, Shape,
+    StoreBytes, StoreErrors, Totals, TransactionsEnded, describe,
+};
 pub use outbox::{Mail, Outbox};
 
 /// A message broker: queues and topics, and the store behind them.

@@ -178,7 +178,7 @@ impl Writer {
                 && let Some(waiter) = waiter
             {
                 gather.await_open(waiter);
-                failed = gather.failed.clone();
+                failed.clone_from(&gather.failed);
             }
         }
         self.appended(&mut gather);

@@ -62,7 +62,14 @@ impl Connection {
                         None => refuse(completions, token, Refusal::NoSubscription),
                     }
                 }
-                other => self.carry_out_one(work, now, other, completions),
+                Request::Send { .. }
+                | Request::Settle { .. }
+                | Request::Subscribe { .. }
+                | Request::Unsubscribe { .. }
+                | Request::Begin { .. }
+                | Request::Commit { .. }
+                | Request::Abort { .. }
+                | Request::Sync { .. } => self.carry_out_one(work, now, request, completions),
             }
         }
     }

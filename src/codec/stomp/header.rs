@@ -124,12 +124,11 @@ pub(super) fn parse(
     number: usize,
     version: Version,
 ) -> Result<Span, DecodeError> {
-    let (name, mut value) = match split(line) {
-        Ok((_, pair)) => pair,
-        Err(_) => {
-            let text = String::from_utf8_lossy(line.get(..64).unwrap_or(line)).into_owned();
-            return Err(DecodeError::NoColon { line: number, text });
-        }
+    let (name, mut value) = if let Ok((_, pair)) = split(line) {
+        pair
+    } else {
+        let text = String::from_utf8_lossy(line.get(..64).unwrap_or(line)).into_owned();
+        return Err(DecodeError::NoColon { line: number, text });
     };
     if name.is_empty() {
         return Err(DecodeError::EmptyName { line: number });

@@ -11,5 +11,5 @@ pub use decoder::{BodyPart, Decoded, Decoder, Event, LARGE_BODY};
 pub use encoder::{begin, end, escape, header, needs_escape, number, relax};
 pub use error::DecodeError;
 pub use frame::{Frame, OwnedFrame, Verb, Version};
-pub use header::Headers;
+pub use header::{Header, Headers};
 pub use limits::Limits;

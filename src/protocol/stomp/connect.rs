@@ -32,13 +32,12 @@ impl Peer {
         out.push(b',');
         number(out, beat.expect);
         out.push(b'\n');
-        match headers.get(b"client-id").filter(|id| !id.is_empty()) {
-            Some(id) => header(out, b"session", &id, plain),
-            None => {
-                out.extend_from_slice(b"session:ID-");
-                number(out, self.id.0);
-                out.push(b'\n');
-            }
+        if let Some(id) = headers.get(b"client-id").filter(|id| !id.is_empty()) {
+            header(out, b"session", &id, plain);
+        } else {
+            out.extend_from_slice(b"session:ID-");
+            number(out, self.id.0);
+            out.push(b'\n');
         }
         if let Some(server) = &self.config.server {
             header(out, b"server", server.as_bytes(), plain);

@@ -73,7 +73,7 @@ impl Receipts {
     /// Takes a request out.
     pub(super) fn take(&mut self, token: Token) -> Option<Pending> {
         let index = usize::try_from(token.0.checked_sub(self.first)?).ok()?;
-        let taken = self.pending.get_mut(index)?.take();
+        let found = self.pending.get_mut(index)?.take();
         while self
             .pending
             .pop_front_if(|pending| pending.is_none())
@@ -84,7 +84,7 @@ impl Receipts {
         if self.pending.is_empty() {
             self.give_back();
         }
-        taken
+        found
     }
 
     /// Takes all that there are.

@@ -23,7 +23,7 @@ pub(super) struct Refused {
 struct Limit {
     key: &'static str,
     actual: Option<u64>,
-    limit: u64,
+    most: u64,
 }
 
 impl Refused {
@@ -77,7 +77,11 @@ impl Refused {
 
     /// With the limit that was met.
     pub(super) fn at_limit(mut self, key: &'static str, actual: Option<u64>, limit: u64) -> Self {
-        self.limit = Some(Limit { key, actual, limit });
+        self.limit = Some(Limit {
+            key,
+            actual,
+            most: limit,
+        });
         self
     }
 
@@ -99,7 +103,7 @@ impl Refused {
         if let Some(limit) = &self.limit {
             header(out, b"key", limit.key.as_bytes(), version);
             let actual = limit.actual.map(|actual| ("actual", actual));
-            for (name, value) in actual.into_iter().chain([("limit", limit.limit)]) {
+            for (name, value) in actual.into_iter().chain([("limit", limit.most)]) {
                 out.extend_from_slice(name.as_bytes());
                 out.push(b':');
                 number(out, value);

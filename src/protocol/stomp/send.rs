@@ -109,9 +109,10 @@ impl Peer {
             expiration: known.expires.filter(|at| *at > 0).map(Timestamp),
             priority: known.priority.map_or(Priority::DEFAULT, Priority::clamped),
             persistent: known.persistent,
-            body_kind: known.kind.unwrap_or(match known.length_given {
-                true => BodyKind::Bytes,
-                false => BodyKind::Text,
+            body_kind: known.kind.unwrap_or(if known.length_given {
+                BodyKind::Bytes
+            } else {
+                BodyKind::Text
             }),
             destination,
             form,

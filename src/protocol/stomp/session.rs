@@ -151,16 +151,16 @@ impl Session {
 impl Peer {
     fn handle(&mut self, now: Now, frame: &Frame<'_>, requests: &mut Vec<Request>) {
         let result = match self.stage {
-            Stage::Waiting(_) => match frame.verb {
-                Verb::Connect | Verb::Stomp => self.connect(now, &frame.headers),
-                verb => Err(Refused::fatal(
-                    Code::NotConnected,
-                    format!(
-                        "unexpected frame before CONNECT or STOMP frame: {}",
-                        verb.text()
-                    ),
-                )),
-            },
+            Stage::Waiting(_) if matches!(frame.verb, Verb::Connect | Verb::Stomp) => {
+                self.connect(now, &frame.headers)
+            }
+            Stage::Waiting(_) => Err(Refused::fatal(
+                Code::NotConnected,
+                format!(
+                    "unexpected frame before CONNECT or STOMP frame: {}",
+                    frame.verb.text()
+                ),
+            )),
             Stage::Open => self.handle_open(now, frame, requests),
             // What comes behind a goodbye is of no interest.
             Stage::Leaving | Stage::Closed(_) => Ok(()),

@@ -97,17 +97,16 @@ impl Outstanding {
             .entries
             .iter()
             .position(|entry| entry.message == message && entry.state == State::Open);
-        match found {
-            Some(index) => Ok(index),
-            None => {
-                let known = self
-                    .entries
-                    .iter()
-                    .position(|entry| entry.message == message);
-                known.map_or(Err(Unsettleable::Never), |index| {
-                    self.check(index).map(|()| index)
-                })
-            }
+        if let Some(index) = found {
+            Ok(index)
+        } else {
+            let known = self
+                .entries
+                .iter()
+                .position(|entry| entry.message == message);
+            known.map_or(Err(Unsettleable::Never), |index| {
+                self.check(index).map(|()| index)
+            })
         }
     }
 
