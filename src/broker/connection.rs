@@ -17,7 +17,7 @@ use super::outbox::{Mail, Outbox};
 use super::shared::Shared;
 use super::transaction::{Commit, UnitOfWork};
 use crate::core::{
-    Completion, ConnectionId, DeliveryTag, DestinationName, Now, Refusal, Request, Sequence,
+    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Now, Refusal, Request, Sequence,
     SubscriptionId, SubscriptionKey, Tick, TransactionId,
 };
 
@@ -136,6 +136,15 @@ impl Connection {
                 });
             }
         });
+    }
+
+    /// The deliveries that have not been taken, for simulations that watch from outside.
+    #[doc(hidden)]
+    pub fn untaken(&self) -> Vec<Delivery> {
+        let mut all: Vec<_> = self.mail.deliveries.iter().cloned().collect();
+        self.outbox
+            .look(|mail| all.extend(mail.deliveries.iter().cloned()));
+        all
     }
 
     /// Whether nothing more should be read from the client for now.
