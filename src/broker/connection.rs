@@ -17,8 +17,8 @@ use super::outbox::{Mail, Outbox};
 use super::shared::Shared;
 use super::transaction::{Commit, UnitOfWork};
 use crate::core::{
-    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Now, Refusal, Request, Sequence,
-    SubscriptionId, SubscriptionKey, Tick, TransactionId,
+    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Now, Refusal, Request,
+    Sequence, SubscriptionId, SubscriptionKey, Tick, TransactionId,
 };
 
 /// How many destinations a connection remembers the way to.
@@ -199,6 +199,12 @@ impl Connection {
     pub fn disconnect(mut self, now: Now, written: impl Fn(SubscriptionId) -> Option<DeliveryTag>) {
         let shared = Arc::clone(&self.shared);
         Work::run(&shared, now, |work| {
+            // What one subscription gives back is not for another of the same connection.
+            for (cell, key) in self.subscriptions.values() {
+                cell.with(&shared, work, None, |state, _, _| {
+                    state.destination.pause(*key);
+                });
+            }
             let open: Vec<_> = self.transactions.keys().copied().collect();
             for transaction in open {
                 // It is there: it was just found.

@@ -35,7 +35,11 @@ impl Model {
                 Some((dead, survivor)) => self.survived(stop, number, *dead, survivor),
                 None => {
                     let lost = self.must_survive(clean, number);
-                    assert!(!lost, "lost by a {stop:?} stop: {:?}", self.messages[number]);
+                    assert!(
+                        !lost,
+                        "lost by a {stop:?} stop: {:?}",
+                        self.messages[number]
+                    );
                     self.messages[number].sent = Sent::Gone;
                 }
             }
@@ -72,34 +76,53 @@ impl Model {
         assert!(keeps, "stored by a broker that keeps nothing: {message:?}");
         let possible = matches!(message.sent, Sent::Issued | Sent::Sure);
         assert!(possible, "stored, and should be gone: {message:?}");
-        assert!(message.persistent || dead, "survived without being persistent: {message:?}");
+        assert!(
+            message.persistent || dead,
+            "survived without being persistent: {message:?}"
+        );
         assert_eq!(message.priority, survivor.priority);
         let forever = message.copy.acked == Acked::Durable && (durable || clean);
         let settled = forever || (clean && message.copy.acked == Acked::Done);
-        assert!(!settled, "settled, and back after a {stop:?} stop: {message:?}");
+        assert!(
+            !settled,
+            "settled, and back after a {stop:?} stop: {message:?}"
+        );
         let may_leave = message.copy.held.is_some_and(|held| held.leaving);
         let newly_dead = dead && !message.dead;
         let most = message.copy.returns + u32::from(may_leave);
         let flagged = survivor.state.redelivered || survivor.covered;
         if newly_dead {
-            assert!(message.copy.attempts.1 > 6, "dead before its time: {message:?}");
+            assert!(
+                message.copy.attempts.1 > 6,
+                "dead before its time: {message:?}"
+            );
             message.dead = true;
             message.persistent = true;
             message.expires = None;
         } else {
             assert_eq!(message.dead, dead, "alive again: {message:?}");
             let count = survivor.state.deliveries;
-            let right = if clean && !may_leave { count == most } else { count <= most };
+            let right = if clean && !may_leave {
+                count == most
+            } else {
+                count <= most
+            };
             assert!(right, "came back with {survivor:?}: {message:?}");
             let was = message.copy.flag == Flag::Yes;
             if clean && !may_leave {
                 assert_eq!(flagged, was, "came back with {survivor:?}: {message:?}");
             } else if message.copy.dispatched && message.copy.flag == Flag::No && !clean {
-                assert!(flagged, "may have been seen, has no flag: {survivor:?} {message:?}");
+                assert!(
+                    flagged,
+                    "may have been seen, has no flag: {survivor:?} {message:?}"
+                );
             } else if was && message.durable && clean {
                 assert!(flagged, "has lost its flag: {survivor:?} {message:?}");
             } else if !was && !message.copy.dispatched && unseen && !message.dead {
-                assert!(!flagged, "was never seen, has a flag: {survivor:?} {message:?}");
+                assert!(
+                    !flagged,
+                    "was never seen, has a flag: {survivor:?} {message:?}"
+                );
             }
         }
         message.sent = Sent::Sure;

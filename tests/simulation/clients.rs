@@ -122,7 +122,11 @@ impl Sim {
         };
         let body = format!("{number:06}{}", ".".repeat(padding));
         let persistent = self.rng.u8(..3) > 0;
-        let priority = if self.scenario.priorities { self.rng.u8(..10) } else { 4 };
+        let priority = if self.scenario.priorities {
+            self.rng.u8(..10)
+        } else {
+            4
+        };
         let expires = (self.scenario.expirations && self.rng.u8(..4) == 0)
             .then(|| self.model.now + self.rng.u64(..4000));
         let note = (self.rng.u8(..5) == 0).then(|| "a:b\\c\nd".to_owned());
@@ -174,10 +178,15 @@ impl Sim {
             let place = self.rng.usize(..self.model.places.len());
             let mode = match self.rng.u8(..4) {
                 0 => AckMode::Auto,
-                1 => AckMode::Client,
+                // Where transactions may be refused, nobody can say what a cumulative one covers.
+                1 if !self.scenario.refuses_transactions() => AckMode::Client,
                 _ => AckMode::ClientIndividual,
             };
-            let prefetch = if self.rng.bool() { self.rng.usize(1..6) } else { 100 };
+            let prefetch = if self.rng.bool() {
+                self.rng.usize(1..6)
+            } else {
+                100
+            };
             self.subscribe(client, place, mode, prefetch);
         }
     }
@@ -216,10 +225,14 @@ impl Sim {
     }
 
     pub fn live_subs(&self, client: usize) -> Vec<SubId> {
-        let live = |sub: &&SubId| {
-            matches!(self.model.subs[**sub].stage, Stage::Asked | Stage::Ready(_))
-        };
-        self.clients[client].subs.iter().filter(live).copied().collect()
+        let live =
+            |sub: &&SubId| matches!(self.model.subs[**sub].stage, Stage::Asked | Stage::Ready(_));
+        self.clients[client]
+            .subs
+            .iter()
+            .filter(live)
+            .copied()
+            .collect()
     }
 
     fn unsubscribe(&mut self, client: usize) {
@@ -229,13 +242,18 @@ impl Sim {
         }
         let sub = live[self.rng.usize(..live.len())];
         self.model.subs[sub].stage = Stage::Ending;
-        self.clients[client].deliveries.retain(|delivered| delivered.sub != sub);
+        self.clients[client]
+            .deliveries
+            .retain(|delivered| delivered.sub != sub);
         let frame = OwnedFrame::new(Verb::Unsubscribe).with("id", &self.sub_name(client, sub));
         self.say(client, frame, Some(Op::Unsubscribe(sub)));
     }
 
     fn sub_name(&self, client: usize, sub: SubId) -> String {
-        let index = self.clients[client].subs.iter().position(|other| *other == sub);
+        let index = self.clients[client]
+            .subs
+            .iter()
+            .position(|other| *other == sub);
         format!("s{}", index.expect("its own subscription"))
     }
 
@@ -245,10 +263,15 @@ impl Sim {
         open.retain(|delivered| {
             let subscription = &self.model.subs[delivered.sub];
             let live = matches!(subscription.stage, Stage::Asked | Stage::Ready(_));
-            live && self.model.held(delivered.sub, delivered.number).is_some_and(|copy| {
-                copy.acked == Acked::No
-                    && copy.held.is_some_and(|held| !held.leaving && held.nacked_in.is_none())
-            })
+            live && self
+                .model
+                .held(delivered.sub, delivered.number)
+                .is_some_and(|copy| {
+                    copy.acked == Acked::No
+                        && copy.held.is_some_and(|held| {
+                            held.read && !held.leaving && held.nacked_in.is_none()
+                        })
+                })
         });
         open
     }
@@ -344,7 +367,11 @@ impl Sim {
             }
             (Verb::Abort, Op::Abort(unit))
         };
-        self.say(client, OwnedFrame::new(verb).with("transaction", &name), Some(op));
+        self.say(
+            client,
+            OwnedFrame::new(verb).with("transaction", &name),
+            Some(op),
+        );
     }
 
     /// Subscriptions whose deliveries a transaction settles.

@@ -68,7 +68,10 @@ impl Model {
         let message = &mut self.messages[number];
         if is_dead && !message.dead {
             let tried = message.copy.attempts.1 > 6;
-            assert!(tried || message.place != place, "dead before its time: {message:?}");
+            assert!(
+                tried || message.place != place,
+                "dead before its time: {message:?}"
+            );
             message.dead = true;
             message.persistent = true;
             message.expires = None;
@@ -78,7 +81,10 @@ impl Model {
             assert!(message.copy.attempts.0 <= 6, "should be dead: {message:?}");
             assert_eq!(message.place, place, "elsewhere: {message:?}");
         }
-        assert!(message.expires.is_none_or(|at| at > now), "expired: {message:?}");
+        assert!(
+            message.expires.is_none_or(|at| at > now),
+            "expired: {message:?}"
+        );
         Self::check_state(&message.copy, given, message);
         if !message.copy.dispatched && !is_dead {
             let key = (place, message.producer, message.priority);
@@ -93,8 +99,14 @@ impl Model {
         let message = self.messages[number].clone();
         let subscription = &mut self.subs[sub];
         assert_eq!(message.place, subscription.place, "elsewhere: {message:?}");
-        assert!(message.expires.is_none_or(|at| at > self.now), "expired: {message:?}");
-        let early = message.copy.waiting.is_some_and(|at| at < subscription.asked);
+        assert!(
+            message.expires.is_none_or(|at| at > self.now),
+            "expired: {message:?}"
+        );
+        let early = message
+            .copy
+            .waiting
+            .is_some_and(|at| at < subscription.asked);
         assert!(!early, "older than the subscription: {message:?}");
         match subscription.copies.get_mut(&number) {
             None => {
@@ -137,7 +149,11 @@ impl Model {
     }
 
     fn check_state(copy: &Copy, given: Given, message: &super::model::Message) {
-        assert_eq!(given.count, copy.returns + 1, "the delivery count of {message:?} {copy:?}");
+        assert_eq!(
+            given.count,
+            copy.returns + 1,
+            "the delivery count of {message:?} {copy:?}"
+        );
         assert_eq!(
             given.redelivered,
             copy.flag == Flag::Yes,

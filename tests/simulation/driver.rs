@@ -305,7 +305,10 @@ impl Peer {
         if connection.is_blocked() || self.outgoing.is_empty() {
             return;
         }
-        self.arrived = (self.arrived + most.max(1)).min(self.outgoing.len());
+        self.arrived = self
+            .arrived
+            .saturating_add(most.max(1))
+            .min(self.outgoing.len());
         let mut requests = Vec::new();
         let offered = &self.outgoing[..self.arrived];
         let consumed = self.session.receive(now, offered, &mut requests);

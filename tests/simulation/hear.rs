@@ -38,19 +38,35 @@ impl Sim {
             }
             let stage = self.model.subs[given.sub].stage;
             let over = matches!(stage, Stage::Ending | Stage::Ended);
-            assert!(over, "{given:?} was left out, instead came {}", shown(frame));
+            assert!(
+                over,
+                "{given:?} was left out, instead came {}",
+                shown(frame)
+            );
         };
         let sub = given.sub;
         let message = self.model.messages[number].clone();
         let subscription = &self.model.subs[sub];
-        assert!(!subscription.receipt_due, "a delivery came before the receipt of SUBSCRIBE");
+        assert!(
+            !subscription.receipt_due,
+            "a delivery came before the receipt of SUBSCRIBE"
+        );
         assert_eq!(body, message.body);
         assert_eq!(frame.get("redelivered") == Some("true"), given.redelivered);
-        let count = frame.get("JMSXDeliveryCount").map_or(1, |count| count.parse().unwrap());
+        let count = frame
+            .get("JMSXDeliveryCount")
+            .map_or(1, |count| count.parse().unwrap());
         assert_eq!(count, given.count, "{}", shown(frame));
-        assert_eq!(frame.get("priority"), Some(message.priority.to_string().as_str()));
+        assert_eq!(
+            frame.get("priority"),
+            Some(message.priority.to_string().as_str())
+        );
         let (_, name) = &self.model.places[subscription.place];
-        assert!(frame.get("destination").is_some_and(|text| text.ends_with(name)));
+        assert!(
+            frame
+                .get("destination")
+                .is_some_and(|text| text.ends_with(name))
+        );
         if subscription.place == self.model.dead {
             self.check_provenance(frame, number);
         } else {
@@ -66,16 +82,24 @@ impl Sim {
 
     fn check_provenance(&self, frame: &OwnedFrame, number: usize) {
         let home = &self.model.places[self.model.messages[number].place].1;
-        let origin = frame.get("original-destination").expect("a dead letter names its origin");
+        let origin = frame
+            .get("original-destination")
+            .expect("a dead letter names its origin");
         assert!(origin.ends_with(home), "{}", shown(frame));
-        assert_eq!(frame.get("dlqDeliveryFailureCause"), Some("redelivery limit reached"));
+        assert_eq!(
+            frame.get("dlqDeliveryFailureCause"),
+            Some("redelivery limit reached")
+        );
         assert!(frame.get("dlqDeliveryCount").is_some());
         assert_eq!(frame.get("persistent"), Some("true"));
         assert_eq!(frame.get("expires"), Some("0"));
     }
 
     fn is_named(&self, client: usize, sub: SubId, frame: &OwnedFrame) -> bool {
-        let index = self.clients[client].subs.iter().position(|other| *other == sub);
+        let index = self.clients[client]
+            .subs
+            .iter()
+            .position(|other| *other == sub);
         let name = index.map(|index| format!("s{index}"));
         frame.get("subscription") == name.as_deref()
     }

@@ -67,5 +67,9 @@ fn random_clients_get_what_they_were_promised() {
         }
     }
     println!("{} seeds, {deliveries} deliveries", seeds.end - seeds.start);
-    assert!(failed.is_empty(), "{} seeds failed: {failed:?}", failed.len());
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed: {failed:?}",
+        failed.len()
+    );
 }

@@ -103,7 +103,9 @@ impl Copy {
     /// Whether it counts against the prefetch of its holder for certain.
     fn counts(&self) -> bool {
         self.acked == Acked::No
-            && self.held.is_some_and(|held| !held.leaving && held.nacked_in.is_none())
+            && self
+                .held
+                .is_some_and(|held| !held.leaving && held.nacked_in.is_none())
     }
 }
 
@@ -210,12 +212,17 @@ impl Model {
     }
 
     pub fn number_of(&self, body: &str) -> Number {
-        body.get(..6).and_then(|text| text.parse().ok()).expect("a body that a client has sent")
+        body.get(..6)
+            .and_then(|text| text.parse().ok())
+            .expect("a body that a client has sent")
     }
 
     pub fn copy(&mut self, sub: SubId, number: Number) -> &mut Copy {
         if self.is_topic(self.subs[sub].place) {
-            self.subs[sub].copies.get_mut(&number).expect("it was given to the subscription")
+            self.subs[sub]
+                .copies
+                .get_mut(&number)
+                .expect("it was given to the subscription")
         } else {
             &mut self.messages[number].copy
         }
@@ -251,14 +258,21 @@ impl Model {
 
     pub fn never(&mut self, number: Number) {
         let message = &mut self.messages[number];
-        assert!(!message.copy.dispatched, "{} was refused, and given out", message.body);
+        assert!(
+            !message.copy.dispatched,
+            "{} was refused, and given out",
+            message.body
+        );
         message.sent = Sent::Gone;
     }
 
     /// The unsettled deliveries of a subscription up to one of them, oldest first.
     pub fn through(&mut self, sub: SubId, number: Number) -> Vec<Number> {
         let given = self.subs[sub].given.clone();
-        let last = given.iter().rposition(|other| *other == number).expect("it was given");
+        let last = given
+            .iter()
+            .rposition(|other| *other == number)
+            .expect("it was given");
         let mut open = Vec::new();
         for number in &given[..=last] {
             if self.held(sub, *number).is_some_and(|copy| copy.counts()) {
@@ -270,7 +284,9 @@ impl Model {
 
     pub fn ack(&mut self, sub: SubId, numbers: &[Number], unit: Option<UnitId>) {
         for number in numbers {
-            let copy = self.held(sub, *number).expect("only what is held is acknowledged");
+            let copy = self
+                .held(sub, *number)
+                .expect("only what is held is acknowledged");
             copy.acked = unit.map_or(Acked::Issued, Acked::Unit);
             if let Some(unit) = unit {
                 self.units[unit].accepts.push((sub, *number));
@@ -279,7 +295,9 @@ impl Model {
     }
 
     pub fn nack(&mut self, sub: SubId, number: Number, unit: Option<UnitId>) {
-        let copy = self.held(sub, number).expect("only what is held is refused");
+        let copy = self
+            .held(sub, number)
+            .expect("only what is held is refused");
         let held = copy.held.as_mut().expect("it is held");
         if let Some(unit) = unit {
             held.nacked_in = Some(unit);
@@ -328,7 +346,12 @@ impl Model {
 
     /// A transaction is known to be effective.
     pub fn committed(&mut self, unit: UnitId) {
-        assert_ne!(self.units[unit].stage, UnitStage::Undone, "{:?}", self.units[unit]);
+        assert_ne!(
+            self.units[unit].stage,
+            UnitStage::Undone,
+            "{:?}",
+            self.units[unit]
+        );
         if self.units[unit].stage == UnitStage::Committed {
             return;
         }
@@ -349,7 +372,12 @@ impl Model {
 
     /// A transaction is known to be without effect.
     pub fn undone(&mut self, unit: UnitId) {
-        assert_ne!(self.units[unit].stage, UnitStage::Committed, "{:?}", self.units[unit]);
+        assert_ne!(
+            self.units[unit].stage,
+            UnitStage::Committed,
+            "{:?}",
+            self.units[unit]
+        );
         if self.units[unit].stage == UnitStage::Undone {
             return;
         }
@@ -431,6 +459,8 @@ impl Model {
                 Some(&self.messages[*number].copy)
             }
         });
-        copies.filter(|copy| copy.is_held_by(sub) && copy.counts()).count()
+        copies
+            .filter(|copy| copy.is_held_by(sub) && copy.counts())
+            .count()
     }
 }

@@ -97,6 +97,13 @@ impl Scenario {
         self.broker.durability == Durability::Sync && self.keeps()
     }
 
+    /// Whether transactions have limits that clients meet.
+    pub fn refuses_transactions(&self) -> bool {
+        let (limits, usual) = (&self.broker.limits, BrokerLimits::default());
+        limits.transaction_operations < usual.transaction_operations
+            || limits.transaction_bytes < usual.transaction_bytes
+    }
+
     /// Whether persistent messages survive a clean restart.
     pub fn keeps(&self) -> bool {
         self.broker.policy.keep == Keep::All

@@ -127,14 +127,22 @@ impl Store for Disk {
             let reader = inner.live.reader();
             let page = reader.read(destination.id, Position(0), None, limit)?;
             for (position, message, state) in page.messages {
-                assert_eq!(destination.name.kind(), Kind::Queue, "a topic's message survived");
+                assert_eq!(
+                    destination.name.kind(),
+                    Kind::Queue,
+                    "a topic's message survived"
+                );
                 let body = String::from_utf8_lossy(message.encoded.body()).into_owned();
                 let survivor = Survivor {
                     state,
                     covered: position <= destination.horizon,
                     priority: message.priority.get(),
                 };
-                if inner.found.insert((name.clone(), body.clone()), survivor).is_some() {
+                if inner
+                    .found
+                    .insert((name.clone(), body.clone()), survivor)
+                    .is_some()
+                {
                     inner.doubles.push(body);
                 }
             }
@@ -162,4 +170,3 @@ impl Store for Disk {
         "simulated"
     }
 }
-

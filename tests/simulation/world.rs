@@ -176,7 +176,11 @@ impl Sim {
             }
             993..996 if self.scenario.rough => self.stop_or_crash(),
             996 if self.scenario.rough => {
-                let how = if self.rng.bool() { Failure::Before } else { Failure::After };
+                let how = if self.rng.bool() {
+                    Failure::Before
+                } else {
+                    Failure::After
+                };
                 self.disk.fail_next(how);
             }
             _ => {}
@@ -295,7 +299,10 @@ impl Sim {
                     result: None,
                 });
             }
-            Some(Commit { batch, result: None }) => {
+            Some(Commit {
+                batch,
+                result: None,
+            }) => {
                 let result = Some(self.broker().writer().commit(&batch, now));
                 self.commit = Some(Commit { batch, result });
             }
@@ -423,8 +430,16 @@ impl Sim {
         }
         for (index, client) in self.clients.iter().enumerate() {
             if client.peer.is_open() {
-                assert_eq!(client.peer.unheard_bytes(), 0, "client {index} is not heard");
-                assert!(client.receipts.is_empty(), "client {index}: {:?}", client.receipts);
+                assert_eq!(
+                    client.peer.unheard_bytes(),
+                    0,
+                    "client {index} is not heard"
+                );
+                assert!(
+                    client.receipts.is_empty(),
+                    "client {index}: {:?}",
+                    client.receipts
+                );
             }
         }
         self.model.check_topics();
@@ -458,7 +473,11 @@ impl Sim {
         }
         let totals = self.broker().totals();
         assert_eq!(
-            (totals.queues.ready, totals.queues.ready_bytes, totals.queues.unacked),
+            (
+                totals.queues.ready,
+                totals.queues.ready_bytes,
+                totals.queues.unacked
+            ),
             (0, 0, 0),
             "what queues hold"
         );

@@ -42,10 +42,12 @@ impl Connection {
                     let Destination::Queue(queue) = &mut state.destination else {
                         return None;
                     };
-                    let reserved = queue.reserve(&message, effects)?;
+                    let reserved = queue.reserve(&message, effects);
                     // What defines the queue and raises its horizon goes ahead; the message itself
                     // has to become durable together with all the others.
-                    changes.extend(effects.persist.pop());
+                    if reserved.is_stored() {
+                        changes.extend(effects.persist.pop());
+                    }
                     Some(reserved)
                 });
                 Placing {
@@ -128,11 +130,10 @@ impl Connection {
             cell.with(&self.shared, work, None, |state, effects, _| {
                 match (&mut state.destination, reserved) {
                     (Destination::Queue(queue), Some(reserved)) => {
-                        queue.place(now, reserved, message, effects);
+                        queue.place(now, reserved, message, pressed, effects);
                     }
-                    (Destination::Queue(queue), None) => {
-                        queue.enqueue_committed(now, message, pressed, effects);
-                    }
+                    // Every message to a queue has its place.
+                    (Destination::Queue(_), None) => {}
                     (Destination::Topic(topic), _) => {
                         topic.publish(now, &message, pressed, effects);
                     }

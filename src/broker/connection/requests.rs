@@ -499,7 +499,8 @@ impl Connection {
     }
 
     fn done(&self, sequence: Sequence) -> Done {
-        if sequence <= self.durable {
+        // The writer may be further than the last mail: it tells only those who wait for a batch.
+        if sequence <= self.durable.max(self.shared.writer.durable()) {
             Done::Now
         } else {
             Done::At(sequence)
