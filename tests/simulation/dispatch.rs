@@ -9,12 +9,17 @@ pub struct Given {
     pub number: Number,
     pub count: u32,
     pub redelivered: bool,
+    /// Nobody was given it before.
+    pub first: bool,
 }
 
 impl Model {
-    /// The broker has made a delivery.
-    pub fn given(&mut self, given: Given) {
+    /// The broker has made a delivery. Returns it with what the model knows about it.
+    pub fn given(&mut self, mut given: Given) -> Given {
         let Given { sub, number, .. } = given;
+        let place = self.subs[sub].place;
+        let message = &self.messages[number];
+        given.first = !self.is_topic(place) && !message.copy.dispatched && place == message.place;
         self.dispatches += 1;
         self.is_there(number);
         if self.is_topic(self.subs[sub].place) {
@@ -39,6 +44,7 @@ impl Model {
             let event = self.event;
             self.copy(sub, number).put_back(Some(event));
         }
+        given
     }
 
     /// The message must be one that may be seen.
@@ -86,9 +92,9 @@ impl Model {
             "expired: {message:?}"
         );
         Self::check_state(&message.copy, given, message);
-        if !message.copy.dispatched && !is_dead {
-            let key = (place, message.producer, message.priority);
-            let last = self.first_given.insert(key, message.order);
+        if given.first {
+            let stream = (message.producer, message.priority);
+            let last = self.subs[sub].last.insert(stream, message.order);
             assert!(last < Some(message.order), "out of order: {message:?}");
         }
         message.copy.give(sub);
@@ -110,7 +116,9 @@ impl Model {
         assert!(!early, "older than the subscription: {message:?}");
         match subscription.copies.get_mut(&number) {
             None => {
-                let last = subscription.last.insert(message.producer, message.order);
+                let last = subscription
+                    .last
+                    .insert((message.producer, 0), message.order);
                 assert!(last < Some(message.order), "out of order: {message:?}");
                 subscription.copies.insert(number, Copy::NEW);
             }
@@ -163,7 +171,16 @@ impl Model {
 
     /// After all deliveries of an event: nothing that has waited since before it ranks above what was
     /// given out instead.
-    pub fn check_order(&self, all: &[Given]) {
+    pub fn check_order(&mut self, all: &[Given]) {
+        let before = self.first_given.clone();
+        for given in all.iter().filter(|given| given.first) {
+            let message = &self.messages[given.number];
+            let stream = (message.place, message.producer, message.priority);
+            let last = before.get(&stream).copied();
+            assert!(last < Some(message.order), "out of order: {message:?}");
+            let newest = self.first_given.entry(stream).or_default();
+            *newest = message.order.max(*newest);
+        }
         for given in all {
             let place = self.subs[given.sub].place;
             if self.is_topic(place) {

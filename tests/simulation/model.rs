@@ -157,8 +157,9 @@ pub struct Sub {
     pub asked: u64,
     /// What it was given, in order, each once.
     pub given: Vec<Number>,
-    /// For a topic: the rank of the last message that it was given of each producer.
-    pub last: BTreeMap<usize, u64>,
+    /// The rank of the last message that it was given for the first time, of each producer and
+    /// priority.
+    pub last: BTreeMap<(usize, u8), u64>,
     pub copies: BTreeMap<Number, Copy>,
 }
 

@@ -266,9 +266,10 @@ impl Sim {
                 number: self.model.number_of(&body),
                 count: delivery.count,
                 redelivered: delivery.redelivered,
+                first: false,
             };
             self.trace(|| format!("client {client} is given {given:?}"));
-            self.model.given(given);
+            let given = self.model.given(given);
             self.clients[client].expected.push_back(given);
             all.push(given);
         }

@@ -434,7 +434,7 @@ impl Connection {
             } => self
                 .subscriptions
                 .get(subscription)
-                .is_some_and(|(other, _)| Arc::ptr_eq(other, cell)),
+                .is_some_and(|(other, _)| Arc::ptr_eq(other, cell) && !self.has_to_wait(request)),
             Request::Send { .. }
             | Request::Settle { .. }
             | Request::Subscribe { .. }
@@ -448,14 +448,40 @@ impl Connection {
 
     /// Whether a request has to wait behind others.
     fn has_to_wait(&self, request: &Request) -> bool {
-        let makes_room = matches!(
-            request,
-            Request::Settle {
-                transaction: None,
+        self.commit.is_some() || (!self.parked.is_empty() && !self.may_overtake(request))
+    }
+
+    /// Whether a request goes ahead of parked ones: settlements and ends of subscriptions make room,
+    /// unless something parked is about the same subscription.
+    fn may_overtake(&self, request: &Request) -> bool {
+        let (Request::Settle {
+            subscription,
+            transaction: None,
+            ..
+        }
+        | Request::Unsubscribe { subscription, .. }) = request
+        else {
+            return false;
+        };
+        self.parked.iter().all(|parked| match parked {
+            Request::Send { .. } | Request::Begin { .. } | Request::Sync { .. } => true,
+            Request::Subscribe {
+                subscription: other,
                 ..
-            } | Request::Unsubscribe { .. }
-        );
-        self.commit.is_some() || (!self.parked.is_empty() && !makes_room)
+            }
+            | Request::Unsubscribe {
+                subscription: other,
+                ..
+            }
+            | Request::Settle {
+                subscription: other,
+                ..
+            } => other != subscription,
+            Request::Commit { transaction, .. } | Request::Abort { transaction, .. } => {
+                let unit = self.transactions.get(transaction);
+                unit.is_none_or(|unit| unit.settles.iter().all(|(other, ..)| other != subscription))
+            }
+        })
     }
 
     pub(super) fn park(&mut self, request: Request) {

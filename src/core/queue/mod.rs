@@ -111,7 +111,9 @@ impl Queue {
     ) -> Self {
         let mut queue = Self::new(id, name, policy);
         queue.defined = true;
-        queue.last_position = found.last_position;
+        // What arrives from here on is beyond the horizon of before the stop, which may have been
+        // raised ahead.
+        queue.last_position = found.last_position.max(found.horizon);
         queue.horizon = Horizon::recovered(found.horizon);
         for (priority, (count, bytes)) in (0..).zip(found.waiting) {
             queue
@@ -356,14 +358,11 @@ impl Queue {
     }
 
     /// Prepares for a clean stop: nothing is in flight any more, so what is stored about each message
-    /// is exact and no horizon is needed.
+    /// is exact, and the horizon goes back to where it was at the start: what was flagged by it then
+    /// and was not delivered since is known by nothing else.
     pub fn seal(&mut self, effects: &mut Effects) {
-        if self.defined && self.horizon.requested() > Position(0) && self.unsettled == 0 {
-            let position = Position(0);
-            effects.persist.push(Persist::Horizon {
-                destination: self.id,
-                position,
-            });
+        if self.defined && self.unsettled == 0 {
+            self.horizon.seal(self.id, self.pending.is_empty(), effects);
         }
     }
 
