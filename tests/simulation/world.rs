@@ -368,6 +368,10 @@ impl Sim {
 
     /// The broker is killed and starts again.
     pub fn crash(&mut self) {
+        if self.broker().failure().is_some() {
+            // What a failed commit has left comes back behind what went on without it.
+            self.model.first_given.clear();
+        }
         self.broker = None;
         self.start_again(Stop::Crash);
     }

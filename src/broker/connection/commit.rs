@@ -192,6 +192,22 @@ impl Connection {
         Ok(())
     }
 
+    /// Aborts a transaction of which something was refused: its COMMIT, which may be right behind, must
+    /// not carry out the rest.
+    pub(super) fn abort_refused<T>(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        transaction: TransactionId,
+        result: &Result<T, Refusal>,
+    ) {
+        if result.is_err() {
+            let ended = self.shared.metrics.transactions_ended.abort.clone();
+            // It may have ended before.
+            let _ = self.abort(work, now, transaction, &ended);
+        }
+    }
+
     /// Aborts transactions that have been open too long.
     pub(super) fn abort_overdue(&mut self, work: &mut Work, now: Now) {
         let timeout = self.shared.limits.transaction_timeout.as_millis();

@@ -90,6 +90,7 @@ impl Connection {
                 token,
             } => {
                 let result = self.stage_send(&destination, message, transaction);
+                self.abort_refused(work, now, transaction, &result);
                 answer(completions, token, result.map(|()| Done::Now));
             }
             Request::Settle {
@@ -100,6 +101,7 @@ impl Connection {
                 token,
             } => {
                 let result = self.stage_settle(work, now, subscription, tags, outcome, by);
+                self.abort_refused(work, now, by, &result);
                 answer(completions, token, result.map(|()| Done::Now));
             }
             Request::Subscribe {
@@ -136,7 +138,9 @@ impl Connection {
             Request::Abort { transaction, token } => {
                 let ended = self.shared.metrics.transactions_ended.abort.clone();
                 let result = self.abort(work, now, transaction, &ended);
-                answer(completions, token, result.map(|()| Done::Now));
+                if result.is_ok() || token.is_some() {
+                    answer(completions, token, result.map(|()| Done::Now));
+                }
             }
             Request::Sync { token } => {
                 let waiter = Arc::clone(&self.outbox) as Arc<dyn Durable>;
