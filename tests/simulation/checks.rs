@@ -87,7 +87,10 @@ impl Model {
             !settled,
             "settled, and back after a {stop:?} stop: {message:?}"
         );
-        let may_leave = message.copy.held.is_some_and(|held| held.leaving);
+        let subs = &self.subs;
+        let may_leave = message.copy.held.is_some_and(|held| {
+            held.leaving || matches!(subs[held.sub].stage, Stage::Ending | Stage::Ended)
+        });
         let newly_dead = dead && !message.dead;
         let most = message.copy.returns + u32::from(may_leave);
         let flagged = survivor.state.redelivered || survivor.covered;

@@ -69,6 +69,11 @@ impl Disk {
         self.0.lock().fail = Some(how);
     }
 
+    /// Lets no commit fail any more.
+    pub fn heal(&self) {
+        self.0.lock().fail = None;
+    }
+
     /// How many commits were not flushed.
     pub fn unflushed(&self) -> usize {
         let inner = self.0.lock();

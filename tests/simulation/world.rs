@@ -79,7 +79,7 @@ impl Sim {
             commit: None,
             session: Arc::default(),
             tracing: std::env::var_os("TIDEGATE_TRACE").is_some(),
-            patience: 100,
+            patience: 400,
         };
         sim.open();
         sim
@@ -398,7 +398,7 @@ impl Sim {
         for client in &mut self.clients {
             client.peer.reading = true;
         }
-        for _ in 0..200 {
+        for _ in 0..1000 {
             self.quiet();
             if self.broker().failure().is_some() {
                 self.crash();
@@ -427,7 +427,7 @@ impl Sim {
             if !busy && self.clients.iter().any(waits) {
                 busy = self.patience > 0;
                 self.patience = self.patience.saturating_sub(1);
-                self.advance(1000);
+                self.advance(2000);
             }
             if !busy {
                 break;
@@ -452,6 +452,7 @@ impl Sim {
 
     /// Ends the run: everybody leaves, one last client empties all queues, and nothing is left.
     pub fn finish(&mut self) {
+        self.disk.heal();
         self.settle_all();
         for client in 0..self.clients.len() {
             if self.clients[client].is_free() {

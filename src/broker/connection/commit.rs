@@ -29,6 +29,7 @@ impl Connection {
         self.shared.metrics.transactions.decrement(1.0);
         let mut changes = Vec::new();
         self.gather_removals(work, &unit, transaction, &mut changes);
+        let pressed = self.shared.flow.pressed();
         let UnitOfWork {
             sends,
             settles,
@@ -42,7 +43,7 @@ impl Connection {
                     let Destination::Queue(queue) = &mut state.destination else {
                         return None;
                     };
-                    let reserved = queue.reserve(&message, effects);
+                    let reserved = queue.reserve(&message, pressed, effects);
                     // What defines the queue and raises its horizon goes ahead; the message itself
                     // has to become durable together with all the others.
                     if reserved.is_stored() {
