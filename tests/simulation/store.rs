@@ -98,6 +98,39 @@ impl Store for Disk {
         assert!(!inner.failed, "a commit after one that has failed");
         let fail = inner.fail.take();
         inner.failed = fail.is_some();
+        if std::env::var_os("TIDEGATE_TRACE").is_some() {
+            for change in batch.changes() {
+                use tidegate::internal::core::Persist as P;
+                match change {
+                    P::Put {
+                        at,
+                        message,
+                        transient,
+                        ..
+                    } => println!(
+                        "      put {:?} {}.{} {transient}",
+                        String::from_utf8_lossy(
+                            &message.encoded.body()[..6.min(message.encoded.body().len())]
+                        ),
+                        at.destination,
+                        at.position
+                    ),
+                    P::Remove { at } => println!("      remove {}.{}", at.destination, at.position),
+                    P::Returned { at, state } => println!(
+                        "      returned {}.{} {}",
+                        at.destination, at.position, state.deliveries
+                    ),
+                    P::Horizon {
+                        destination,
+                        position,
+                    } => println!("      horizon {destination}.{position}"),
+                    P::Define { destination, name } => {
+                        println!("      define {destination}.{name}")
+                    }
+                    _ => {}
+                }
+            }
+        }
         if !matches!(fail, Some(Failure::Before)) {
             inner.history.push(batch.clone());
             inner.live.commit(batch, flush)?;

@@ -115,10 +115,12 @@ impl Queue {
     }
 
     /// Keeps a place for a message that a transaction sends, and emits the change that stores it, if
-    /// it is to be stored, be it only because memory has no room for it.
+    /// it is to be stored, be it only because memory has no room for it. With `behind_stored`, one
+    /// before it was stored: it has to be where that is, or it might overtake it.
     pub fn reserve(
         &mut self,
         message: &Arc<Message>,
+        behind_stored: bool,
         pressed: bool,
         effects: &mut Effects,
     ) -> Reserved {
@@ -127,7 +129,7 @@ impl Queue {
         let mut stored = message.persistent && self.policy.keep == Keep::All;
         if stored {
             self.put(position, message, effects);
-        } else if self.has_no_room(position, message, pressed) {
+        } else if behind_stored || self.has_no_room(position, message, pressed) {
             stored = true;
             self.spill(position, Arc::clone(message), effects);
         }
