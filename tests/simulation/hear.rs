@@ -145,11 +145,11 @@ impl Sim {
                 self.model.ended(sub, false, true);
             }
             Op::Accept(sub, numbers) => self.model.settled(sub, &numbers, true),
-            Op::Refuse(sub, number) => self.model.refused(sub, number),
+            Op::Refuse(sub, number, returns) => self.model.refused(sub, number, returns),
             Op::Commit(unit) => {
                 self.model.committed(unit);
-                for (sub, number) in self.model.units[unit].refuses.clone() {
-                    self.model.refused(sub, number);
+                for (sub, number, returns) in self.model.units[unit].refuses.clone() {
+                    self.model.refused(sub, number, returns);
                 }
             }
             Op::Abort(unit) => {

@@ -37,6 +37,7 @@ struct Inner {
     live: MemoryStore,
     fail: Option<Failure>,
     failed: bool,
+    lied: bool,
     found: BTreeMap<(String, String), Survivor>,
     doubles: Vec<String>,
 }
@@ -62,6 +63,7 @@ impl Disk {
         inner.live = live;
         inner.fail = None;
         inner.failed = false;
+        inner.lied = false;
     }
 
     /// Lets the next commit fail.
@@ -72,6 +74,11 @@ impl Disk {
     /// Lets no commit fail any more.
     pub fn heal(&self) {
         self.0.lock().fail = None;
+    }
+
+    /// Whether a commit was taken that has failed.
+    pub fn has_lied(&self) -> bool {
+        self.0.lock().lied
     }
 
     /// How many commits were not flushed.
@@ -98,6 +105,7 @@ impl Store for Disk {
         assert!(!inner.failed, "a commit after one that has failed");
         let fail = inner.fail.take();
         inner.failed = fail.is_some();
+        inner.lied = matches!(fail, Some(Failure::After));
         if std::env::var_os("TIDEGATE_TRACE").is_some() {
             for change in batch.changes() {
                 use tidegate::internal::core::Persist as P;

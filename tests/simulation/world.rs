@@ -154,7 +154,9 @@ impl Sim {
                     self.turn(client, budget);
                 }
             }
-            700..850 => self.write(),
+            700..850 => {
+                self.write();
+            }
             850..940 => {
                 self.broker().step_pager();
             }
@@ -289,8 +291,8 @@ impl Sim {
         self.model.check_order(all);
     }
 
-    /// One part of a commit.
-    fn write(&mut self) {
+    /// One part of a commit. Returns whether there was anything to do.
+    fn write(&mut self) -> bool {
         let now = self.clock.now().tick;
         match self.commit.take() {
             None => {
@@ -299,6 +301,7 @@ impl Sim {
                     batch,
                     result: None,
                 });
+                self.commit.is_some()
             }
             Some(Commit {
                 batch,
@@ -306,11 +309,19 @@ impl Sim {
             }) => {
                 let result = Some(self.broker().writer().commit(&batch, now));
                 self.commit = Some(Commit { batch, result });
+                true
             }
             Some(Commit {
                 batch,
                 result: Some(result),
-            }) => self.broker().writer().finish(&batch, result),
+            }) => {
+                self.broker().writer().finish(&batch, result);
+                if self.disk.has_lied() {
+                    // What clients are told from here on is not what the disk knows.
+                    self.crash();
+                }
+                true
+            }
         }
     }
 
@@ -335,8 +346,7 @@ impl Sim {
                     self.turn(client, WHOLE);
                 }
             }
-            self.write();
-            busy |= self.commit.is_some();
+            busy |= self.write();
             busy |= self.broker().step_pager();
             self.observe(None);
             if !busy {
