@@ -154,11 +154,24 @@ impl Model {
                     );
                     if done.is_empty() {
                         self.undone(unit);
+                        if undone.is_empty() {
+                            self.leave_open(unit);
+                        }
                     } else {
                         self.committed(unit);
                     }
                 }
                 UnitStage::Committed | UnitStage::Undone => {}
+            }
+        }
+    }
+
+    /// Nothing tells whether a transaction was carried out: what it has settled may be gone.
+    fn leave_open(&mut self, unit: usize) {
+        for (sub, number) in self.units[unit].accepts.clone() {
+            let copy = self.copy(sub, number);
+            if copy.acked == Acked::No {
+                copy.acked = Acked::Issued;
             }
         }
     }

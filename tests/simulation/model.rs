@@ -422,7 +422,8 @@ impl Model {
         if self.is_topic(self.subs[sub].place) {
             return;
         }
-        let event = self.event;
+        // What an ABORT gives back that is not through yet returns only then.
+        let event = (self.subs[sub].aborts == 0).then_some(self.event);
         let mut oldest = true;
         let mut certain = exact;
         for number in self.subs[sub].given.clone() {
@@ -436,7 +437,7 @@ impl Model {
                 }
                 oldest = false;
                 let may_die = copy.attempts.1 > 6;
-                copy.put_back((!may_die).then_some(event));
+                copy.put_back(event.filter(|_| !may_die));
             } else if matches!(copy.acked, Acked::Done | Acked::Durable) {
                 copy.held = None;
             } else {

@@ -169,8 +169,8 @@ impl Sim {
                     self.clients[client].peer.reading ^= true;
                 }
             }
-            975..985 => self.someone_leaves(),
-            985..993 => {
+            975..980 => self.someone_leaves(),
+            980..993 => {
                 let open = self.clients.iter().filter(|c| c.peer.is_open()).count();
                 if open < self.scenario.clients {
                     self.connect_any();
