@@ -4,7 +4,8 @@ mod broker;
 mod codec;
 mod core;
 mod protocol;
-// mod server;
+#[cfg(feature = "server")]
+pub mod server;
 mod store;
 
 /// What fuzz targets, benchmarks and the simulator reach: outside every promise of stability.

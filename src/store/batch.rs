@@ -54,6 +54,11 @@ impl Batch {
         Sequence(self.next().0 - 1)
     }
 
+    /// The sequence of its first change.
+    pub fn first(&self) -> Sequence {
+        self.first
+    }
+
     /// Whether no change was ever added.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
