@@ -63,12 +63,12 @@ pub(super) fn port_holder(port: u16) -> Option<String> {
     let socket = format!("socket:[{inode}]");
     let processes = std::fs::read_dir("/proc").ok()?;
     processes.flatten().find_map(|process| {
+        let pid: u32 = process.file_name().to_str()?.parse().ok()?;
         let files = std::fs::read_dir(process.path().join("fd")).ok()?;
         let holds = files
             .flatten()
             .filter_map(|file| std::fs::read_link(file.path()).ok())
             .any(|target| target.as_os_str() == socket.as_str());
-        let pid = process.file_name().into_string().ok()?;
         let name = std::fs::read_to_string(process.path().join("comm")).ok();
         holds.then(|| format!("{} (pid {pid})", name.unwrap_or_default().trim()))
     })

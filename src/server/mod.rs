@@ -89,13 +89,31 @@ impl Server {
         recorder: Option<PrometheusHandle>,
     ) -> Result<Self, ServerError> {
         // Addresses first: a second broker on the same machine fails before it touches anything.
-        let mut sockets = Vec::new();
-        for (name, listener) in &settings.listeners {
-            sockets.push((name, listener, bind(name, listener.bind)?));
-        }
-        let http = settings.http.bind.map(|at| bind("http", at)).transpose()?;
-        let config = settings::broker(settings)?;
-        let broker = Arc::new(open(&config).await?);
+        let sockets = Sockets::bind(settings)?;
+        let broker = open(&settings::broker(settings)?).await?;
+        Self::around(broker, sockets, settings, recorder)
+    }
+
+    /// Serves a broker that is open already.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on.
+    pub fn serve(
+        broker: Broker,
+        settings: &Settings,
+        recorder: Option<PrometheusHandle>,
+    ) -> Result<Self, ServerError> {
+        let sockets = Sockets::bind(settings)?;
+        Self::around(broker, sockets, settings, recorder)
+    }
+
+    fn around(
+        broker: Broker,
+        sockets: Sockets<'_>,
+        settings: &Settings,
+        recorder: Option<PrometheusHandle>,
+    ) -> Result<Self, ServerError> {
+        let broker = Arc::new(broker);
         let (stop, stopping) = watch::channel(false);
         let (stop_http, stopping_http) = watch::channel(false);
         let connections = Arc::new(Connections::new(settings::connections(&settings.limits)));
@@ -112,11 +130,11 @@ impl Server {
         };
         server.watch_disk(settings);
         let protocol_metrics = Arc::new(ProtocolMetrics::register("stomp"));
-        for (name, listener, socket) in sockets {
+        for (name, listener, socket) in sockets.listeners {
             let address = local_address(&socket)?;
-            server.listening.push((name.clone(), address));
+            server.listening.push((name.to_owned(), address));
             let listener = Listener {
-                name: name.clone(),
+                name: name.to_owned(),
                 socket,
                 broker: Arc::clone(&broker),
                 connections: Arc::clone(&server.connections),
@@ -130,7 +148,7 @@ impl Server {
         if let Some(handle) = recorder.clone() {
             server.serving.spawn(keep_up(handle));
         }
-        if let Some(socket) = http {
+        if let Some(socket) = sockets.http {
             server.http = Some(local_address(&socket)?);
             let pages = http::Pages {
                 broker,
@@ -247,6 +265,23 @@ async fn open(config: &crate::broker::BrokerConfig) -> Result<Broker, ServerErro
     match tokio::task::spawn_blocking(move || Broker::open(&config)).await {
         Ok(result) => result.map_err(ServerError::from),
         Err(error) => Err(BrokerError::Thread(std::io::Error::other(error)).into()),
+    }
+}
+
+/// Every address of a server, listened on.
+struct Sockets<'s> {
+    listeners: Vec<(&'s str, &'s config::Listener, TcpListener)>,
+    http: Option<TcpListener>,
+}
+
+impl<'s> Sockets<'s> {
+    fn bind(settings: &'s Settings) -> Result<Self, ServerError> {
+        let mut listeners = Vec::new();
+        for (name, listener) in &settings.listeners {
+            listeners.push((name.as_str(), listener, bind(name, listener.bind)?));
+        }
+        let http = settings.http.bind.map(|at| bind("http", at)).transpose()?;
+        Ok(Self { listeners, http })
     }
 }
 

@@ -84,6 +84,11 @@ impl Batch {
         self.changes.iter().flatten()
     }
 
+    /// Adds a change that nobody waits for.
+    pub fn add(&mut self, change: Persist) {
+        self.push(change, None, &mut Vec::new());
+    }
+
     /// Adds a change. The waiter, if there is one, waits for this very change. Reports in `told` who
     /// need not wait any longer, the waiter of this change perhaps among them; returns whether this
     /// change is still to be waited for.

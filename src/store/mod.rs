@@ -7,6 +7,8 @@
 
 mod batch;
 mod bytes;
+#[cfg(test)]
+mod contract;
 mod error;
 mod memory;
 mod record;

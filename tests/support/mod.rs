@@ -3,4 +3,6 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
+pub mod random;
+pub mod torn;
 pub mod world;

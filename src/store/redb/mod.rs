@@ -14,6 +14,8 @@ mod open;
 mod pack;
 mod read;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,7 +153,8 @@ impl RedbStore {
             source,
         })?;
         let path = directory.join(FILE);
-        let database = open::builder(options).create(&path);
+        open::make(directory, &path)?;
+        let database = open::builder(options).open(&path);
         let database =
             database.map_err(|error| engine_error("cannot open the store", &path, error.into()))?;
         Self::with_database(database, path, options)

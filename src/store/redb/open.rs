@@ -1,5 +1,7 @@
 //! Opening and closing the file, and what is rebuilt in between.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use ::redb::{Builder, Database, ReadableTable, WriteTransaction};
@@ -14,7 +16,7 @@ use super::tables::{
     ACKED, CHUNK, CHUNK_STATE, DESTINATION, EXTENT, FORMAT, HEAD, META, META_CLEAN, META_FORMAT,
     META_NEXT_DESTINATION, META_STARTS, RETURNED, SEGMENT, STATISTICS, Statistics,
 };
-use super::{Chunks, Cleaner, Extents, HeadCache, RedbOptions, RedbStore, Shared};
+use super::{Chunks, Cleaner, Extents, HeadCache, RedbOptions, RedbStore, Shared, engine_error};
 use crate::core::DestinationId;
 
 /// A file smaller than this is not worth compacting.
@@ -25,6 +27,29 @@ pub(super) fn builder(options: &RedbOptions) -> Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(options.cache_bytes);
     builder
+}
+
+/// Makes an empty file unless there is one. It gets its name only when it is whole, so that a failure
+/// meanwhile leaves nothing that looks like a damaged store.
+pub(super) fn make(directory: &Path, path: &Path) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let unfinished = path.with_extension("redb-unfinished");
+    let failed = |source| StoreError::Io {
+        action: "cannot make the store in",
+        path: directory.to_owned(),
+        source,
+    };
+    // What an earlier failure has left is of no use.
+    drop(File::create(&unfinished).map_err(failed)?);
+    let database = Database::create(&unfinished)
+        .map_err(|error| engine_error("cannot make the store", &unfinished, error.into()))?;
+    drop(database);
+    std::fs::rename(&unfinished, path).map_err(failed)?;
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed)
 }
 
 impl RedbStore {
