@@ -1,6 +1,8 @@
 //! Tidegate: a message broker, as a library.
 
 mod broker;
+#[cfg(feature = "server")]
+pub mod cli;
 mod codec;
 mod core;
 mod protocol;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         None | Some(Command::Serve) => serve::serve(&arguments.serve),
+        Some(Command::Client(command)) => ExitCode::from(tidegate::cli::run(&command).code()),
         Some(Command::CheckConfig { file, json }) => serve::check(&arguments.serve, file, json),
         Some(Command::Completion { shell }) => {
             arguments::write_completion(shell);

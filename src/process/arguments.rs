@@ -19,6 +19,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the broker.
     Serve,
+    #[command(flatten)]
+    Client(tidegate::cli::Command),
     /// Find all mistakes in a configuration.
     CheckConfig {
         /// The file; without it, the one of --config.
