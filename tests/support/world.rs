@@ -223,7 +223,7 @@ impl World {
             let Some(connection) = &mut client.connection else {
                 continue;
             };
-            let reading = !connection.is_blocked();
+            let reading = !connection.is_blocked() && !client.session.is_congested();
             if client.session.deadline().is_some_and(|at| at <= now.tick) {
                 client.session.expire(now, reading);
             }
@@ -254,9 +254,9 @@ impl World {
     pub fn turn(&mut self, id: Id) -> bool {
         let now = self.clock.now();
         let client = &mut self.clients[id.0];
-        let Some(connection) = &mut client.connection else {
+        if client.connection.is_none() {
             return false;
-        };
+        }
         let mut busy = client.collect(now);
         busy |= client.write(now);
         let Some(connection_now) = &mut client.connection else {
@@ -268,7 +268,8 @@ impl World {
             }
             return true;
         }
-        if !connection_now.is_blocked() && !client.outgoing.is_empty() {
+        let reads = !connection_now.is_blocked() && !client.session.is_congested();
+        if reads && !client.outgoing.is_empty() {
             busy |= client.read(now);
         }
         busy
