@@ -23,8 +23,9 @@ pub fn subscribe(destination: &str, id: &str) -> OwnedFrame {
 
 /// Sends a text message, which is one without `content-length`. Each line is `name:value`.
 pub fn send_text(world: &mut World, client: Id, destination: &str, lines: &[&str], body: &str) {
-    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let text = format!("SEND\ndestination:{destination}\n{lines}\n{body}\0");
+    let destination = format!("destination:{destination}");
+    let head = [&["SEND", &destination], lines].concat();
+    let text = format!("{}\n\n{body}\0", head.join("\n"));
     world.send_bytes(client, text.as_bytes());
 }
 

@@ -392,7 +392,7 @@ fn a_transaction_that_was_left_open_ends() {
     let client = world.connect(Version::V1_2);
     begin(&mut world, client, "tx1");
     world.send(client, &send(Q).with("transaction", "tx1").with_body(b"x"));
-    world.advance(std::time::Duration::from_secs(300));
+    world.advance(std::time::Duration::from_mins(5));
     let late = send(Q).with("transaction", "tx1").with_body(b"y");
     let error = refused(&mut world, client, late);
     assert_eq!(error.get("code"), Some("unknown-transaction"));

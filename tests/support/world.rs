@@ -155,32 +155,30 @@ impl World {
     /// The next frame for a client, if there is one.
     pub fn try_receive(&mut self, id: Id) -> Option<OwnedFrame> {
         let client = self.client(id);
-        loop {
-            let decoded = client
-                .decoder
-                .decode(&client.incoming)
-                .expect("the broker sends frames");
-            let (consumed, frame) = match decoded.event {
-                Event::Incomplete => {
-                    client.incoming.drain(..decoded.consumed);
-                    return None;
-                }
-                Event::Frame(frame) => (decoded.consumed, frame.to_owned()),
-                Event::LargeHead(frame, length) => {
-                    let mut frame = frame.to_owned();
-                    let head = decoded.consumed;
-                    let part = client.decoder.body(&client.incoming[head..]).unwrap();
-                    assert!(
-                        part.done && part.bytes.len() == length,
-                        "large bodies arrive whole"
-                    );
-                    frame.body = part.bytes.to_vec();
-                    (head + part.consumed, frame)
-                }
-            };
-            client.incoming.drain(..consumed);
-            return Some(frame);
-        }
+        let decoded = client
+            .decoder
+            .decode(&client.incoming)
+            .expect("the broker sends frames");
+        let (consumed, frame) = match decoded.event {
+            Event::Incomplete => {
+                client.incoming.drain(..decoded.consumed);
+                return None;
+            }
+            Event::Frame(frame) => (decoded.consumed, frame.to_owned()),
+            Event::LargeHead(frame, length) => {
+                let mut frame = frame.to_owned();
+                let head = decoded.consumed;
+                let part = client.decoder.body(&client.incoming[head..]).unwrap();
+                assert!(
+                    part.done && part.bytes.len() == length,
+                    "large bodies arrive whole"
+                );
+                frame.body = part.bytes.to_vec();
+                (head + part.consumed, frame)
+            }
+        };
+        client.incoming.drain(..consumed);
+        Some(frame)
     }
 
     /// All frames for a client.
@@ -201,6 +199,21 @@ impl World {
     /// How many bytes the broker takes from this client at once.
     pub fn set_chunk(&mut self, id: Id, chunk: usize) {
         self.client(id).chunk = chunk.max(1);
+    }
+
+    /// How many bytes on their way to the broker it has not taken.
+    pub fn untaken(&self, id: Id) -> usize {
+        self.clients[id.0].outgoing.len()
+    }
+
+    /// The broker asks all clients to go.
+    pub fn stop(&mut self) {
+        for client in &self.clients {
+            if let Some(connection) = &client.connection {
+                connection.outbox().stop();
+            }
+        }
+        self.run();
     }
 
     /// Whether the broker has closed the connection.
@@ -255,7 +268,8 @@ impl World {
         let now = self.clock.now();
         let client = &mut self.clients[id.0];
         if client.connection.is_none() {
-            return false;
+            // The last words are still on their way.
+            return client.write(now);
         }
         let mut busy = client.collect(now);
         busy |= client.write(now);
@@ -327,7 +341,7 @@ impl Client {
         if bytes > 0 {
             connection.encoded(now, bytes);
         }
-        busy | (bytes > 0)
+        busy || bytes > 0
     }
 
     fn write(&mut self, now: Now) -> bool {

@@ -84,7 +84,8 @@ impl Peer {
         headers.raw(b"receipt").map(Into::into)
     }
 
-    /// A request has been granted and is as durable as it has to be.
+    /// A request has been granted and is as durable as it has to be. The peer hears of it also behind an
+    /// ERROR that closes: it need not ask for the same again.
     pub(super) fn granted(&mut self, now: Now, token: Token) {
         let Some(Pending { receipt, purpose }) = self.receipts.take(token) else {
             return;

@@ -163,10 +163,9 @@ impl Peer {
         for (id, known) in self.subscriptions.iter() {
             let here = known.outstanding.by_message(message, known.again(again));
             match (here, &found) {
-                (Err(Unsettleable::Gone), _) => {}
                 (Ok(_), Ok((older, _))) if *older < id => {}
                 (Ok(index), _) => found = Ok((id, index)),
-                (Err(_), Ok(_)) => {}
+                (Err(Unsettleable::Gone), _) | (Err(_), Ok(_)) => {}
                 (Err(why), Err(_)) => found = Err(why),
             }
         }
