@@ -150,9 +150,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn wants_read(&self) -> bool {
-        self.connection
-            .as_ref()
-            .is_some_and(|connection| !connection.is_blocked())
+        !self.session.is_congested()
+            && self
+                .connection
+                .as_ref()
+                .is_some_and(|connection| !connection.is_blocked())
     }
 
     /// Takes the mail in: what is durable, what completes, and as many deliveries as the socket's
