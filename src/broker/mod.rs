@@ -192,6 +192,18 @@ impl Broker {
         self.shared.pager.step(&self.shared) || written
     }
 
+    /// The writer, for simulations that step it part by part.
+    #[doc(hidden)]
+    pub fn writer(&self) -> &Writer {
+        &self.shared.writer
+    }
+
+    /// Does what the pager's thread would do, for simulations.
+    #[doc(hidden)]
+    pub fn step_pager(&self) -> bool {
+        self.shared.pager.step(&self.shared)
+    }
+
     /// Stops: all that was accepted is made durable, and the store is closed. Every connection must
     /// have been ended before.
     ///
