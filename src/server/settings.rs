@@ -109,6 +109,7 @@ pub(super) fn session(settings: &Settings, listener: &Listener) -> Arc<stomp::Co
         topic_prefetch: settings.destination.topic_prefetch,
         max_subscriptions: count(limits.max_subscriptions_per_connection),
         max_transactions: count(limits.max_transactions_per_connection),
+        outbound_bytes: size(limits.outbound_buffer),
     })
 }
 
