@@ -72,9 +72,17 @@ impl Broker {
         let mut config = config.clone();
         config.policy.keep = config.keep();
         let broker = Self::assemble(&config, store, Clock::start())?;
-        broker.shared.writer.start()?;
-        broker.start_pager()?;
+        broker.start()?;
         Ok(broker)
+    }
+
+    /// Starts the threads of a broker that was put together without.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(&self) -> Result<(), BrokerError> {
+        self.shared.writer.start()?;
+        self.start_pager()
     }
 
     /// Puts a broker together around a store, without threads: whoever holds it steps the writer and
