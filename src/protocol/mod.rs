@@ -32,7 +32,7 @@ pub enum Departure {
 /// never reads a clock and never fails: what the peer did wrong, it answers itself.
 pub trait Session: Send {
     /// Takes bytes from the peer and appends what it asks. Returns how many bytes are consumed; the
-    /// driver keeps the others and offers them again, with more behind them. Consumes nothing more
+    /// driver keeps the others and offers them again, with more behind them. Throws everything away
     /// once [`Session::closing`] is set.
     fn receive(&mut self, now: Now, bytes: &[u8], requests: &mut Vec<Request>) -> usize;
 
@@ -67,6 +67,10 @@ pub trait Session: Send {
 
     /// Tells the peer that the broker is stopping, and closes.
     fn shut_down(&mut self, now: Now);
+
+    /// Whether so many answers wait for the peer, or for the store on its behalf, that the driver had
+    /// better read nothing more from it. Until then whatever was read is taken.
+    fn is_congested(&self) -> bool;
 
     /// Whether the session is over: the driver sends what waits, then closes the socket.
     fn closing(&self) -> Option<Departure>;

@@ -155,32 +155,30 @@ impl World {
     /// The next frame for a client, if there is one.
     pub fn try_receive(&mut self, id: Id) -> Option<OwnedFrame> {
         let client = self.client(id);
-        loop {
-            let decoded = client
-                .decoder
-                .decode(&client.incoming)
-                .expect("the broker sends frames");
-            let (consumed, frame) = match decoded.event {
-                Event::Incomplete => {
-                    client.incoming.drain(..decoded.consumed);
-                    return None;
-                }
-                Event::Frame(frame) => (decoded.consumed, frame.to_owned()),
-                Event::LargeHead(frame, length) => {
-                    let mut frame = frame.to_owned();
-                    let head = decoded.consumed;
-                    let part = client.decoder.body(&client.incoming[head..]).unwrap();
-                    assert!(
-                        part.done && part.bytes.len() == length,
-                        "large bodies arrive whole"
-                    );
-                    frame.body = part.bytes.to_vec();
-                    (head + part.consumed, frame)
-                }
-            };
-            client.incoming.drain(..consumed);
-            return Some(frame);
-        }
+        let decoded = client
+            .decoder
+            .decode(&client.incoming)
+            .expect("the broker sends frames");
+        let (consumed, frame) = match decoded.event {
+            Event::Incomplete => {
+                client.incoming.drain(..decoded.consumed);
+                return None;
+            }
+            Event::Frame(frame) => (decoded.consumed, frame.to_owned()),
+            Event::LargeHead(frame, length) => {
+                let mut frame = frame.to_owned();
+                let head = decoded.consumed;
+                let part = client.decoder.body(&client.incoming[head..]).unwrap();
+                assert!(
+                    part.done && part.bytes.len() == length,
+                    "large bodies arrive whole"
+                );
+                frame.body = part.bytes.to_vec();
+                (head + part.consumed, frame)
+            }
+        };
+        client.incoming.drain(..consumed);
+        Some(frame)
     }
 
     /// All frames for a client.
@@ -203,6 +201,21 @@ impl World {
         self.client(id).chunk = chunk.max(1);
     }
 
+    /// How many bytes on their way to the broker it has not taken.
+    pub fn untaken(&self, id: Id) -> usize {
+        self.clients[id.0].outgoing.len()
+    }
+
+    /// The broker asks all clients to go.
+    pub fn stop(&mut self) {
+        for client in &self.clients {
+            if let Some(connection) = &client.connection {
+                connection.outbox().stop();
+            }
+        }
+        self.run();
+    }
+
     /// Whether the broker has closed the connection.
     pub fn is_closed(&self, id: Id) -> bool {
         self.clients[id.0].connection.is_none()
@@ -223,7 +236,7 @@ impl World {
             let Some(connection) = &mut client.connection else {
                 continue;
             };
-            let reading = !connection.is_blocked();
+            let reading = !connection.is_blocked() && !client.session.is_congested();
             if client.session.deadline().is_some_and(|at| at <= now.tick) {
                 client.session.expire(now, reading);
             }
@@ -254,9 +267,10 @@ impl World {
     pub fn turn(&mut self, id: Id) -> bool {
         let now = self.clock.now();
         let client = &mut self.clients[id.0];
-        let Some(connection) = &mut client.connection else {
-            return false;
-        };
+        if client.connection.is_none() {
+            // The last words are still on their way.
+            return client.write(now);
+        }
         let mut busy = client.collect(now);
         busy |= client.write(now);
         let Some(connection_now) = &mut client.connection else {
@@ -268,7 +282,8 @@ impl World {
             }
             return true;
         }
-        if !connection_now.is_blocked() && !client.outgoing.is_empty() {
+        let reads = !connection_now.is_blocked() && !client.session.is_congested();
+        if reads && !client.outgoing.is_empty() {
             busy |= client.read(now);
         }
         busy
@@ -326,7 +341,7 @@ impl Client {
         if bytes > 0 {
             connection.encoded(now, bytes);
         }
-        busy | (bytes > 0)
+        busy || bytes > 0
     }
 
     fn write(&mut self, now: Now) -> bool {

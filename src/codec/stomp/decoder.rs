@@ -190,7 +190,7 @@ impl Decoder {
         let rest = frame.get(start..).unwrap_or_default();
         // What an earlier call has looked at in vain is looked at again, but never more than once per
         // `limit` bytes, since a longer line is an error.
-        let found = memchr::memchr(b'\n', rest);
+        let found = memchr::memchr2(b'\n', 0, rest);
         let length = found.unwrap_or(rest.len());
         if length > limit {
             return Err(DecodeError::TooLarge {
@@ -210,6 +210,12 @@ impl Decoder {
             });
         }
         let Some(length) = found else { return Ok(None) };
+        if rest.get(length) == Some(&0) {
+            let before = frame.get(..start).unwrap_or_default();
+            return Err(DecodeError::Nul {
+                line: memchr::memchr_iter(b'\n', before).count() + 1,
+            });
+        }
         self.scanned = start + length + 1;
         let carriage_return = length > 0 && rest.get(length - 1) == Some(&b'\r');
         // In 1.1 a carriage return belongs to the value, but a lone one still ends the head.

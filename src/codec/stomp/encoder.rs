@@ -30,8 +30,8 @@ pub fn needs_escape(value: &[u8]) -> bool {
 }
 
 /// Appends a value as a peer of that version reads it. 1.0 knows no escapes, so that line ends, which
-/// would let a value pass for further headers, are written as the two characters `\n` and `\r`;
-/// likewise the carriage return in 1.1.
+/// would let a value pass for further headers, are written as the two characters `\n` and `\r`. 1.1
+/// has no escape for the carriage return, which is part of a value there like any other byte.
 pub fn escape(out: &mut Vec<u8>, value: &[u8], version: Version) {
     if !needs_escape(value) {
         out.extend_from_slice(value);
@@ -50,6 +50,11 @@ pub fn escape(out: &mut Vec<u8>, value: &[u8], version: Version) {
 
 /// Appends a value that is escaped for 1.2 as a peer of another version reads it.
 pub fn relax(out: &mut Vec<u8>, escaped: &[u8], version: Version) {
+    // What has no escape in it holds nothing that any version escapes.
+    if memchr::memchr(b'\\', escaped).is_none() {
+        out.extend_from_slice(escaped);
+        return;
+    }
     let mut bytes = escaped.iter().copied();
     let mut value = Vec::with_capacity(escaped.len());
     while let Some(byte) = bytes.next() {

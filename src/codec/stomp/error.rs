@@ -25,6 +25,15 @@ pub enum DecodeError {
         /// Which line, counted from 1 for the first after the command.
         line: usize,
     },
+    /// A NUL in the head of a frame, which would end it early for whoever it is passed on to.
+    #[error(
+        "Line {line} of the frame holds a NUL, which ends a frame, before the empty line that ends \
+         the headers"
+    )]
+    Nul {
+        /// Which line, counted from 1 for the command.
+        line: usize,
+    },
     /// A part of a frame is larger than allowed.
     #[error("The maximum {what} was exceeded: {actual}, the limit is {limit} ({key})")]
     TooLarge {

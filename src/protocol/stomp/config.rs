@@ -33,6 +33,8 @@ pub struct Config {
     pub max_subscriptions: usize,
     /// Open transactions of one connection.
     pub max_transactions: usize,
+    /// Bytes of answers that wait for a peer, from which on no more is read from it.
+    pub outbound_bytes: usize,
 }
 
 /// Signs of life between frames.
@@ -40,7 +42,8 @@ pub struct Config {
 pub struct HeartBeat {
     /// The shortest interval that is agreed to.
     pub min: Duration,
-    /// The longest interval that is agreed to.
+    /// The longest interval after which a peer is sent something. One that itself promises to speak
+    /// less often is not held to more than it promises.
     pub max: Duration,
     /// A peer is given up after this many intervals of silence.
     pub grace: f64,
@@ -105,6 +108,7 @@ impl Default for Config {
             topic_prefetch: 1000,
             max_subscriptions: 1000,
             max_transactions: 100,
+            outbound_bytes: 4 << 20,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::heart_beat::Beat;
 use super::receipts::Purpose;
-use super::refusal::Refused;
+use super::refusal::{Refused, shown};
 use super::session::{Peer, Stage};
 use crate::codec::stomp::{Headers, Verb, Version, begin, end, header, number};
 use crate::core::{Now, Request};
@@ -80,7 +80,7 @@ fn agreed_version(headers: &Headers<'_>) -> Result<Version, Refused> {
         })
         .max();
     best.ok_or_else(|| {
-        let shown = String::from_utf8_lossy(offered.get(..100).unwrap_or(&offered));
+        let shown = shown(&offered);
         Refused::fatal(
             Code::VersionMismatch,
             format!("Invalid Protocol version[{shown}], supported versions are: [1.2, 1.1, 1.0]"),

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::destination;
-use super::session::Peer;
+use super::session::{Peer, Stage};
 use crate::codec::stomp::{Version, escape, number, relax};
 use crate::core::{
     AckMode, ConnectionId, Delivery, DeliveryTag, DestinationName, Encoded, Form, MessageId,
@@ -21,10 +21,28 @@ pub(super) struct OnTheirWay {
     taken: u64,
 }
 
+impl OnTheirWay {
+    /// Bytes that the socket has taken, since the start.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// The last delivery of a subscription that the socket has not taken.
+    pub(super) fn last_of(&self, subscription: SubscriptionId) -> Option<DeliveryTag> {
+        let mut deliveries = self.deliveries.iter().rev();
+        let found = deliveries.find(|(_, id, _)| *id == subscription);
+        found.map(|(.., tag)| *tag)
+    }
+}
+
 impl Peer {
     /// Encodes a delivery. One of a subscription that has ended meanwhile is dropped: its message has
-    /// gone back to its queue.
+    /// gone back to its queue. So is one for a peer that has said goodbye or is being told why it is
+    /// closed: its message goes back when the connection ends.
     pub(super) fn encode_delivery(&mut self, delivery: &Delivery) {
+        if self.stage != Stage::Open {
+            return;
+        }
         let Some(subscription) = self.subscriptions.get_mut(delivery.subscription) else {
             return;
         };
@@ -33,7 +51,7 @@ impl Peer {
         if subscription.mode != AckMode::Auto {
             if self.version == Version::V1_2 {
                 buffer.extend_from_slice(b"ack:");
-                write_ack_id(buffer, delivery.subscription, delivery.tag);
+                write_ack_id(buffer, self.id, delivery.subscription, delivery.tag);
                 buffer.push(b'\n');
             }
             subscription
@@ -86,6 +104,7 @@ impl Peer {
         let way = &mut self.on_their_way;
         way.taken += bytes as u64;
         let taken = way.taken;
+        self.unread.taken(taken);
         let mut run: Option<(SubscriptionId, DeliveryTag)> = None;
         while let Some((_, id, tag)) = way.deliveries.pop_front_if(|(end, ..)| *end <= taken) {
             if let Some((other, last)) = run.filter(|(other, _)| *other != id) {
@@ -114,7 +133,7 @@ impl Peer {
     }
 }
 
-fn settle_written(
+pub(super) fn settle_written(
     subscriptions: &mut super::subscription::Subscriptions,
     report: &mut crate::protocol::Report,
     id: SubscriptionId,
@@ -249,16 +268,29 @@ pub(super) fn parse_message_id(text: &[u8]) -> Option<MessageId> {
     })
 }
 
-fn write_ack_id(out: &mut Vec<u8>, subscription: SubscriptionId, tag: DeliveryTag) {
+/// Appends the name of a delivery. It names the connection too, so that one that a client remembers
+/// from an earlier connection is never taken for a delivery of this one.
+fn write_ack_id(
+    out: &mut Vec<u8>,
+    connection: ConnectionId,
+    subscription: SubscriptionId,
+    tag: DeliveryTag,
+) {
+    number(out, connection.0);
+    out.push(b'-');
     number(out, u64::from(subscription.0));
     out.push(b'-');
     number(out, tag.0);
 }
 
 /// Reads the name of a delivery back.
-pub(super) fn parse_ack_id(text: &[u8]) -> Option<(SubscriptionId, DeliveryTag)> {
-    let (subscription, tag) = pair(text)?;
+pub(super) fn parse_ack_id(text: &[u8]) -> Option<(ConnectionId, SubscriptionId, DeliveryTag)> {
+    let hyphen = memchr::memchr(b'-', text)?;
+    let (connection, rest) = text.split_at_checked(hyphen)?;
+    let connection = std::str::from_utf8(connection).ok()?.parse().ok()?;
+    let (subscription, tag) = pair(rest.get(1..)?)?;
     Some((
+        ConnectionId(connection),
         SubscriptionId(u32::try_from(subscription).ok()?),
         DeliveryTag(tag),
     ))

@@ -5,7 +5,7 @@ use nom::bytes::complete::tag;
 use nom::combinator::value;
 use nom::{IResult, Parser};
 
-use super::refusal::Refused;
+use super::refusal::{Refused, shown};
 use crate::codec::stomp::{Version, escape};
 use crate::core::{DestinationName, Kind};
 use crate::protocol::Code;
@@ -30,10 +30,7 @@ pub(super) fn parse(text: &[u8], purpose: Purpose) -> Result<DestinationName, Re
     let Ok(text) = std::str::from_utf8(text) else {
         return Err(Refused::new(
             Code::InvalidDestination,
-            format!(
-                "The destination {} is not UTF-8",
-                String::from_utf8_lossy(text)
-            ),
+            format!("The destination '{}' is not UTF-8", shown(text)),
         ));
     };
     // As with `ActiveMQ`, options behind a question mark are accepted and of no effect.
@@ -50,7 +47,10 @@ pub(super) fn parse(text: &[u8], purpose: Purpose) -> Result<DestinationName, Re
     DestinationName::new(kind, name).map_err(|error| {
         Refused::new(
             Code::InvalidDestination,
-            format!("The destination '{text}' cannot be used: {error}"),
+            format!(
+                "The destination '{}' cannot be used: {error}",
+                shown(text.as_bytes())
+            ),
         )
     })
 }
@@ -93,7 +93,10 @@ fn reject_unbuilt(kind: Kind, name: &str, text: &str, purpose: Purpose) -> Resul
             Purpose::Subscribe => later("A wildcard", text),
             Purpose::Send => Refused::new(
                 Code::InvalidDestination,
-                format!("A message cannot be sent to the wildcard '{text}'"),
+                format!(
+                    "A message cannot be sent to the wildcard '{}'",
+                    shown(text.as_bytes())
+                ),
             ),
         });
     }
@@ -117,7 +120,7 @@ fn reject_unbuilt(kind: Kind, name: &str, text: &str, purpose: Purpose) -> Resul
 fn later(what: &str, text: &str) -> Refused {
     Refused::new(
         Code::NotSupported,
-        format!("{what} is not supported yet: {text}"),
+        format!("{what} is not supported yet: {}", shown(text.as_bytes())),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::config::HeartBeat;
-use super::refusal::Refused;
+use super::refusal::{Refused, shown};
 use crate::core::Tick;
 use crate::protocol::Code;
 
@@ -29,7 +29,7 @@ impl Beat {
     ) -> Result<Self, Refused> {
         let (cx, cy) = match asked {
             Some(text) => pair(text).ok_or_else(|| {
-                let shown = String::from_utf8_lossy(text);
+                let shown = shown(text);
                 Refused::fatal(
                     Code::InvalidHeartBeat,
                     format!("Invalid heart-beat header:{shown}. Expected are two numbers of milliseconds, such as 10000,10000"),
@@ -44,16 +44,13 @@ impl Beat {
             ));
         }
         let (min, max) = (millis(settings.min), millis(settings.max));
-        let within = |asked: u64| {
-            if asked == 0 {
-                0
-            } else {
-                asked.clamp(min, max.max(min))
-            }
+        let within = |asked: u64, max: u64| match asked {
+            0 => 0,
+            asked => asked.clamp(min, max.max(min)),
         };
-        let expect = within(cx);
+        let expect = within(cx, u64::MAX);
         Ok(Self {
-            send: within(cy),
+            send: within(cy, max),
             expect,
             allowance: allowance(expect, settings),
             heard: now,
@@ -75,10 +72,11 @@ impl Beat {
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a product of bounded settings, far below the limits of an u64"
+    reason = "the conversion saturates, and nobody waits for that long"
 )]
 fn allowance(expect: u64, settings: &HeartBeat) -> u64 {
-    (expect as f64 * settings.grace.max(1.0)) as u64 + millis(settings.grace_extra)
+    let graceful = (expect as f64 * settings.grace.max(1.0)) as u64;
+    graceful.saturating_add(millis(settings.grace_extra))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -105,6 +103,14 @@ mod tests {
         assert_eq!(agree("5000,10000"), Ok((10_000, 5_000)));
         assert_eq!(agree("0,0"), Ok((0, 0)));
         assert_eq!(agree(" 1 , 99999999 "), Ok((3_600_000, 1_000)));
+    }
+
+    #[test]
+    fn a_peer_is_not_held_to_more_than_it_promises() {
+        assert_eq!(agree("99999999,0"), Ok((0, 99_999_999)));
+        let text = format!("{},0", u64::MAX);
+        let beat = Beat::agree(Some(text.as_bytes()), &HeartBeat::default(), Tick(5)).unwrap();
+        assert_eq!(beat.silent_at(), Some(Tick(u64::MAX)));
     }
 
     #[test]

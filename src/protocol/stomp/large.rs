@@ -85,6 +85,8 @@ impl Peer {
             block.splice(head..body_start, line.iter().copied());
             body_start = head + line.len();
         }
+        // It grew by doubling: what its accounts do not know of is given back.
+        block.shrink_to(block.len() + 1);
         self.finish(now, draft, block, body_start, requests);
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! One session for each peer. Which frame means what: `connect` (CONNECT, STOMP, DISCONNECT), `send`,
 //! `subscribe`, `settle` (ACK, NACK), `transaction`; what the peer is given: `deliver` (MESSAGE),
-//! `receipts` (RECEIPT), `refusal` (ERROR).
+//! `answers` (RECEIPT and ERROR).
 
+mod answers;
 mod config;
 mod connect;
 mod deliver;

@@ -36,6 +36,8 @@ pub(super) struct Receipts {
     /// The token of the first one in the list.
     first: u64,
     pending: VecDeque<Option<Pending>>,
+    /// Bytes of the receipts in the list.
+    receipt_bytes: usize,
     /// Those that wait for the log, in the order of their sequences.
     awaiting: VecDeque<(Sequence, Token)>,
 }
@@ -44,8 +46,16 @@ impl Receipts {
     /// Notes a request and gives it its token.
     pub(super) fn add(&mut self, receipt: Option<Box<[u8]>>, purpose: Purpose) -> Token {
         let token = Token(self.first + self.pending.len() as u64);
+        self.receipt_bytes += receipt.as_ref().map_or(0, |receipt| receipt.len());
         self.pending.push_back(Some(Pending { receipt, purpose }));
         token
+    }
+
+    /// The memory that the list takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.receipt_bytes
+            + self.pending.len() * size_of::<Option<Pending>>()
+            + self.awaiting.len() * size_of::<(Sequence, Token)>()
     }
 
     /// Notes that a request is complete once the log is durable up to a sequence. Sequences of one
@@ -63,11 +73,18 @@ impl Receipts {
 
     /// The request that waits for this very sequence, which it need not do any more.
     pub(super) fn cancelled(&mut self, sequence: Sequence) -> Option<Token> {
+        // A request to hear that all is durable may wait for the same sequence, behind the one that
+        // was cancelled.
         let index = self
             .awaiting
-            .binary_search_by_key(&sequence, |(until, _)| *until)
-            .ok()?;
-        self.awaiting.remove(index).map(|(_, token)| token)
+            .partition_point(|(until, _)| *until < sequence);
+        let found = self
+            .awaiting
+            .get(index)
+            .is_some_and(|(at, _)| *at == sequence);
+        found
+            .then(|| self.awaiting.remove(index))?
+            .map(|(_, token)| token)
     }
 
     /// Takes a request out.
@@ -84,6 +101,8 @@ impl Receipts {
         if self.pending.is_empty() {
             self.give_back();
         }
+        let receipt = found.as_ref().and_then(|found| found.receipt.as_ref());
+        self.receipt_bytes -= receipt.map_or(0, |receipt| receipt.len());
         found
     }
 
@@ -91,6 +110,7 @@ impl Receipts {
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Pending> + use<> {
         self.first += self.pending.len() as u64;
         self.awaiting.clear();
+        self.receipt_bytes = 0;
         std::mem::take(&mut self.pending).into_iter().flatten()
     }
 
@@ -127,5 +147,29 @@ mod tests {
         }
         assert!(receipts.pending.is_empty());
         assert_eq!(receipts.add(None, Purpose::Plain), Token(4));
+    }
+
+    #[test]
+    fn of_two_that_wait_for_a_sequence_the_first_is_cancelled() {
+        let mut receipts = Receipts::default();
+        for purpose in [Purpose::Plain, Purpose::Disconnect, Purpose::Plain] {
+            let token = receipts.add(None, purpose);
+            receipts.wait(token, Sequence(8));
+        }
+        assert_eq!(receipts.cancelled(Sequence(8)), Some(Token(0)));
+        assert_eq!(receipts.durable(Sequence(8)), Some(Token(1)));
+    }
+
+    #[test]
+    fn the_bytes_of_receipts_are_counted_while_they_wait() {
+        let mut receipts = Receipts::default();
+        let empty = receipts.bytes();
+        let token = receipts.add(Some([7; 1000].into()), Purpose::Plain);
+        assert!(receipts.bytes() >= 1000);
+        receipts.take(token);
+        assert_eq!(receipts.bytes(), empty);
+        receipts.add(Some([7; 1000].into()), Purpose::Plain);
+        assert_eq!(receipts.take_all().count(), 1);
+        assert_eq!(receipts.bytes(), empty);
     }
 }

@@ -52,15 +52,18 @@ impl Refused {
 
     /// A header's value cannot be used.
     pub(super) fn invalid(name: &str, value: &[u8], expected: &str) -> Self {
-        let shown = String::from_utf8_lossy(value.get(..200).unwrap_or(value)).into_owned();
         Self::new(
             Code::InvalidHeader,
-            format!("The header {name} is '{shown}', expected is {expected}"),
+            format!(
+                "The header {name} is '{}', expected is {expected}",
+                shown(value)
+            ),
         )
     }
 
     /// A header asks for something that is not built yet.
-    pub(super) fn unbuilt(name: &str, what: &str) -> Self {
+    pub(super) fn unbuilt(name: &[u8], what: &str) -> Self {
+        let name = shown(name);
         Self::new(
             Code::NotSupported,
             format!("The header {name} asks for {what}, which is not supported yet"),
@@ -120,13 +123,23 @@ impl Refused {
     }
 }
 
+/// What the peer sent, as it is quoted: its first bytes.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 200;
+    match bytes.get(..MOST) {
+        Some(first) if bytes.len() > MOST => format!("{}...", String::from_utf8_lossy(first)),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
 impl From<&DecodeError> for Refused {
     fn from(error: &DecodeError) -> Self {
         let (code, limit) = match error {
             DecodeError::UnknownCommand(_) => (Code::UnknownCommand, None),
-            DecodeError::NoColon { .. } | DecodeError::EmptyName { .. } | DecodeError::Poisoned => {
-                (Code::MalformedFrame, None)
-            }
+            DecodeError::NoColon { .. }
+            | DecodeError::EmptyName { .. }
+            | DecodeError::Nul { .. }
+            | DecodeError::Poisoned => (Code::MalformedFrame, None),
             DecodeError::TooLarge {
                 actual, limit, key, ..
             } => (Code::FrameTooLarge, Some((*key, *actual, *limit))),

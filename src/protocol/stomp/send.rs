@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustc_hash::FxHashSet;
 
 use super::destination::{self, Purpose as For};
 use super::receipts::Purpose;
-use super::refusal::Refused;
+use super::refusal::{Refused, shown};
 use super::session::{Peer, value};
 use super::subscribe::is_transformation;
 use crate::codec::stomp::{Frame, Headers, Version, escape, needs_escape, number};
@@ -42,7 +43,7 @@ pub(super) struct Draft {
 #[derive(Default)]
 struct Known<'a> {
     destination: Option<std::borrow::Cow<'a, [u8]>>,
-    persistent: bool,
+    persistent: Option<bool>,
     priority: Option<i64>,
     expires: Option<u64>,
     timestamp: Option<u64>,
@@ -108,7 +109,7 @@ impl Peer {
             timestamp: known.timestamp.map_or(now.wall, Timestamp),
             expiration: known.expires.filter(|at| *at > 0).map(Timestamp),
             priority: known.priority.map_or(Priority::DEFAULT, Priority::clamped),
-            persistent: known.persistent,
+            persistent: known.persistent == Some(true),
             body_kind: known.kind.unwrap_or(if known.length_given {
                 BodyKind::Bytes
             } else {
@@ -185,7 +186,10 @@ impl Peer {
             return Ok(name.clone());
         }
         let name = destination::parse(text, For::Send)?;
-        self.last_destination = Some((text.into(), name.clone()));
+        // A long one, which may be mostly options, is not worth its memory.
+        if text.len() <= 2 * DestinationName::MAX_LENGTH {
+            self.last_destination = Some((text.into(), name.clone()));
+        }
         Ok(name)
     }
 }
@@ -235,18 +239,15 @@ fn read_headers<'a>(
 ) -> Result<Known<'a>, Refused> {
     let mut known = Known::default();
     let mut jms = Known::default();
+    let mut seen = Seen::of(headers);
     for (index, header) in headers.iter().enumerate() {
         let name = header.name;
-        if headers
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.name == name)
-        {
+        if seen.repeats(index, name) {
             continue;
         }
         match name {
             b"destination" => known.destination = Some(header.value()),
-            b"persistent" => known.persistent = header.raw == b"true",
+            b"persistent" => known.persistent = Some(header.raw == b"true"),
             b"priority" => known.priority = Some(integer("priority", &header.value())?),
             b"expires" => known.expires = Some(millis("expires", &header.value())?),
             b"timestamp" => known.timestamp = Some(millis("timestamp", &header.value())?),
@@ -254,10 +255,13 @@ fn read_headers<'a>(
             b"JMSPriority" => jms.priority = Some(integer("JMSPriority", &header.value())?),
             b"JMSExpiration" => jms.expires = Some(millis("JMSExpiration", &header.value())?),
             b"JMSTimestamp" => jms.timestamp = Some(millis("JMSTimestamp", &header.value())?),
-            b"JMSDeliveryMode" => known.persistent = delivery_mode(&header.value())?,
+            b"JMSDeliveryMode" => jms.persistent = Some(delivery_mode(&header.value())?),
             b"JMSCorrelationID" => property(block, form, b"correlation-id", &header.value()),
             b"JMSType" => property(block, form, b"type", &header.value()),
-            b"JMSReplyTo" => property(block, form, b"reply-to", &header.value()),
+            b"JMSReplyTo" => reply_to(block, form, &header.value())?,
+            b"correlation-id" if headers.raw(b"JMSCorrelationID").is_some() => {}
+            b"type" if headers.raw(b"JMSType").is_some() => {}
+            b"reply-to" if headers.raw(b"JMSReplyTo").is_some() => {}
             b"receipt"
             | b"transaction"
             | b"message-id"
@@ -271,7 +275,7 @@ fn read_headers<'a>(
             _ => {
                 let value = header.value();
                 check_property(name, &value, headers, &mut known)?;
-                if header.escaped || needs_escape(header.raw) {
+                if header.escaped || needs_escape(header.raw) || name.contains(&b'\r') {
                     property(block, form, name, &value);
                 } else {
                     block.extend_from_slice(name);
@@ -282,10 +286,51 @@ fn read_headers<'a>(
             }
         }
     }
+    known.persistent = jms.persistent.or(known.persistent);
     known.priority = jms.priority.or(known.priority);
     known.expires = jms.expires.or(known.expires);
     known.timestamp = jms.timestamp.or(known.timestamp);
     Ok(known)
+}
+
+/// Tells repeated headers from first ones: by looking back, or by a set where they are so many that
+/// this would take too long.
+enum Seen<'a> {
+    Few(Headers<'a>),
+    Many(FxHashSet<&'a [u8]>),
+}
+
+impl<'a> Seen<'a> {
+    const FEW: usize = 24;
+
+    fn of(headers: &Headers<'a>) -> Self {
+        if headers.len() <= Self::FEW {
+            Self::Few(*headers)
+        } else {
+            Self::Many(FxHashSet::default())
+        }
+    }
+
+    fn repeats(&mut self, index: usize, name: &'a [u8]) -> bool {
+        match self {
+            Self::Few(headers) => headers.iter().take(index).any(|other| other.name == name),
+            Self::Many(names) => !names.insert(name),
+        }
+    }
+}
+
+/// Appends `reply-to` for a destination as JMS spells it.
+fn reply_to(block: &mut Vec<u8>, form: &mut Form, value: &[u8]) -> Result<(), Refused> {
+    if is_temporary(value) {
+        return Err(Refused::unbuilt(b"JMSReplyTo", "a temporary destination"));
+    }
+    let spelled = [(b"queue://", b"/queue/"), (b"topic://", b"/topic/")];
+    let stomp = spelled.iter().find_map(|(jms, stomp)| {
+        let name = value.strip_prefix(jms.as_slice())?;
+        Some([stomp.as_slice(), name].concat())
+    });
+    property(block, form, b"reply-to", stomp.as_deref().unwrap_or(value));
+    Ok(())
 }
 
 /// Appends a header line whose value may need escapes.
@@ -331,7 +376,7 @@ fn check_property(
         b"ActiveMQ.Retain" if value == b"true" => "a retained message",
         _ => return Ok(()),
     };
-    Err(Refused::unbuilt(&String::from_utf8_lossy(name), what))
+    Err(Refused::unbuilt(name, what))
 }
 
 fn message_type(value: &[u8]) -> Result<BodyKind, Refused> {
@@ -341,7 +386,7 @@ fn message_type(value: &[u8]) -> Result<BodyKind, Refused> {
     } else if value.eq_ignore_ascii_case(b"bytes") {
         Ok(BodyKind::Bytes)
     } else {
-        let shown = String::from_utf8_lossy(value);
+        let shown = shown(value);
         Err(Refused::new(
             Code::InvalidHeader,
             format!("Unsupported message type '{shown}': amq-msg-type is text or bytes"),
@@ -355,6 +400,8 @@ fn is_temporary(value: &[u8]) -> bool {
         b"/temp-topic/",
         b"/remote-temp-queue/",
         b"/remote-temp-topic/",
+        b"temp-queue://",
+        b"temp-topic://",
     ]
     .iter()
     .any(|prefix| value.starts_with(prefix))

@@ -6,20 +6,24 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use super::answers::Unread;
 use super::config::{Config, Overload};
 use super::deliver::OnTheirWay;
 use super::heart_beat::Beat;
 use super::large::LargeBody;
-use super::receipts::{Pending, Purpose, Receipts};
+use super::receipts::Receipts;
 use super::refusal::Refused;
 use super::sniff::{self, Stranger};
 use super::subscription::Subscriptions;
-use crate::codec::stomp::{Decoder, Event, Frame, Headers, Verb, Version, begin, end};
+use crate::codec::stomp::{Decoder, Event, Frame, Verb, Version};
 use crate::core::{
-    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Done, Now, Refusal, Request,
-    Sequence, SubscriptionId, Tick, Token, TransactionId,
+    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Done, Now, Request, Sequence,
+    SubscriptionId, Tick, TransactionId,
 };
 use crate::protocol::{Code, Departure, Report, Session as Protocol, Transmit};
+
+/// The longest name that a peer may give to a subscription or a transaction, in bytes.
+const OWN_NAME_MAX: usize = 1024;
 
 /// The STOMP side of one connection.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub(super) struct Peer {
     pub(super) transactions: FxHashMap<Box<[u8]>, TransactionId>,
     pub(super) next_transaction: u32,
     pub(super) receipts: Receipts,
+    pub(super) unread: Unread,
     pub(super) on_their_way: OnTheirWay,
     /// Requests of the session itself, to go ahead of the peer's next ones.
     pub(super) deferred: Vec<Request>,
@@ -82,6 +87,7 @@ impl Session {
                 transactions: FxHashMap::default(),
                 next_transaction: 0,
                 receipts: Receipts::default(),
+                unread: Unread::default(),
                 on_their_way: OnTheirWay::default(),
                 deferred: Vec::new(),
                 last_message: 0,
@@ -166,7 +172,7 @@ impl Peer {
             Stage::Leaving | Stage::Closed(_) => Ok(()),
         };
         if let Err(refused) = result {
-            self.refuse_frame(&frame.headers, refused);
+            self.refuse_frame(frame, refused);
         }
         requests.append(&mut self.deferred);
     }
@@ -213,34 +219,9 @@ impl Peer {
         let (body, result) = self.large_head(now, frame, length);
         if let Err(refused) = result {
             self.report.rejected.invalid += 1;
-            self.refuse_frame(&frame.headers, refused);
+            self.refuse_frame(frame, refused);
         }
         body
-    }
-
-    /// Refuses a frame, and with it the transaction that it is part of.
-    fn refuse_frame(&mut self, headers: &Headers<'_>, mut refused: Refused) {
-        if let Ok(Some(transaction)) = self.open_transaction(headers)
-            && self.roll_back(transaction)
-        {
-            refused
-                .message
-                .push_str("; its transaction was rolled back");
-        }
-        let receipt = headers.raw(b"receipt");
-        self.tell(&refused, receipt);
-    }
-
-    /// Sends an ERROR, and closes if it has to be so.
-    fn tell(&mut self, refused: &Refused, receipt: Option<&[u8]>) {
-        if let Stage::Closed(_) = self.stage {
-            return;
-        }
-        self.report.errors.push(refused.code);
-        refused.encode(self.transmit.buffer(), self.version, receipt);
-        if refused.fatal || self.config.close_on_error {
-            self.stage = Stage::Closed(Departure::Abnormal);
-        }
     }
 
     /// Answers bytes that are no frame; the first ones in the language that they seem to be of.
@@ -262,64 +243,6 @@ impl Peer {
                 self.stage = Stage::Closed(Departure::Abnormal);
             }
         }
-    }
-
-    /// The value of the `receipt` header as it was sent, which is also how it is sent back.
-    #[allow(
-        clippy::unused_self,
-        reason = "reads like the other headers at its callers"
-    )]
-    pub(super) fn receipt(&self, headers: &Headers<'_>) -> Option<Box<[u8]>> {
-        headers.raw(b"receipt").map(Into::into)
-    }
-
-    /// A request has been granted and is as durable as it has to be.
-    fn granted(&mut self, now: Now, token: Token) {
-        let Some(Pending { receipt, purpose }) = self.receipts.take(token) else {
-            return;
-        };
-        match purpose {
-            Purpose::Commit(transaction) => self.subscriptions.release(transaction, true),
-            Purpose::Disconnect => self.stage = Stage::Closed(Departure::Clean),
-            Purpose::Send { persistent, since } => {
-                let took = now.tick.0.saturating_sub(since.0);
-                self.report.receipt = Some((persistent, took));
-            }
-            Purpose::Plain | Purpose::Within(_) | Purpose::Subscribe(_) => {}
-        }
-        if let Some(receipt) = receipt {
-            let out = self.transmit.buffer();
-            begin(out, Verb::Receipt);
-            out.extend_from_slice(b"receipt-id:");
-            out.extend_from_slice(&receipt);
-            out.push(b'\n');
-            end(out, b"");
-        }
-    }
-
-    /// A request has been refused by the broker.
-    fn denied(&mut self, token: Option<Token>, refusal: &Refusal) {
-        let pending = token.and_then(|token| self.receipts.take(token));
-        let mut refused = Refused::from(refusal);
-        self.report.rejected.full += u64::from(refused.code == Code::Full);
-        let mut receipt = None;
-        if let Some(pending) = pending {
-            receipt = pending.receipt;
-            match pending.purpose {
-                Purpose::Subscribe(id) => self.forget_subscription(id),
-                Purpose::Commit(transaction) => self.subscriptions.release(transaction, false),
-                Purpose::Disconnect => refused.fatal = true,
-                Purpose::Within(transaction) => {
-                    if self.roll_back(transaction) {
-                        refused
-                            .message
-                            .push_str("; its transaction was rolled back");
-                    }
-                }
-                Purpose::Plain | Purpose::Send { .. } => {}
-            }
-        }
-        self.tell(&refused, receipt.as_deref());
     }
 }
 
@@ -384,6 +307,7 @@ impl Protocol for Session {
     fn transmitted(&mut self, now: Now, bytes: usize, requests: &mut Vec<Request>) {
         self.peer.beat.spoken = now.tick;
         self.peer.note_written(bytes, requests);
+        requests.append(&mut self.peer.deferred);
     }
 
     fn deadline(&self) -> Option<Tick> {
@@ -452,6 +376,10 @@ impl Protocol for Session {
         self.peer.stage = Stage::Closed(Departure::Clean);
     }
 
+    fn is_congested(&self) -> bool {
+        self.peer.is_congested()
+    }
+
     fn closing(&self) -> Option<Departure> {
         match self.peer.stage {
             Stage::Closed(departure) => Some(departure),
@@ -467,6 +395,20 @@ impl Protocol for Session {
     fn report(&mut self) -> &mut Report {
         &mut self.peer.report
     }
+}
+
+/// A name that the peer gives to something of its own, which the session has to keep.
+pub(super) fn own_name(header: &str, value: &[u8]) -> Result<Box<[u8]>, Refused> {
+    let (actual, limit) = (value.len(), OWN_NAME_MAX);
+    if actual > limit {
+        let message = format!("The header {header} is {actual} bytes long, at most are {limit}");
+        return Err(Refused::new(Code::InvalidHeader, message).at_limit(
+            "fixed",
+            Some(actual as u64),
+            limit as u64,
+        ));
+    }
+    Ok(value.into())
 }
 
 /// A number in a header's value.

@@ -1,9 +1,10 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
+use super::deliver::settle_written;
 use super::destination::{self, Purpose as For};
 use super::receipts::Purpose;
-use super::refusal::Refused;
-use super::session::{Peer, value};
+use super::refusal::{Refused, shown};
+use super::session::{Peer, own_name, value};
 use super::subscription::{Outstanding, Subscription};
 use crate::codec::stomp::{Headers, Verb, Version, begin, header, number};
 use crate::core::{AckMode, DeliveryTag, Kind, Request, SubscribeOptions, SubscriptionId};
@@ -35,7 +36,7 @@ impl Peer {
                 "id",
             ));
         }
-        let name: Option<Box<[u8]>> = name.map(|name| name.into_owned().into());
+        let name = name.map(|name| own_name("id", &name)).transpose()?;
         if name
             .as_ref()
             .is_some_and(|name| self.subscriptions.named(name).is_some())
@@ -44,7 +45,7 @@ impl Peer {
                 Code::SubscriptionExists,
                 format!(
                     "A subscription with the id '{}' exists",
-                    shown(name.as_deref())
+                    shown(name.as_deref().unwrap_or_default())
                 ),
             ));
         }
@@ -95,12 +96,12 @@ impl Peer {
         let to = headers.get(b"destination").filter(|to| !to.is_empty());
         if headers.get(b"activemq.subscriptionName").is_some() {
             return Err(Refused::unbuilt(
-                "activemq.subscriptionName",
+                b"activemq.subscriptionName",
                 "a durable subscription",
             ));
         }
         let found = match (&id, &to) {
-            (Some(id), _) => self.subscriptions.named(id),
+            (Some(id), _) => self.subscription_called(id),
             (None, Some(to)) => {
                 let destination = destination::parse(to, For::Subscribe)?;
                 self.subscriptions.to(&destination)
@@ -116,12 +117,10 @@ impl Peer {
             let named = id.or(to).unwrap_or_default();
             return Err(Refused::new(
                 Code::UnknownSubscription,
-                format!(
-                    "No subscription matched: '{}'",
-                    String::from_utf8_lossy(&named)
-                ),
+                format!("No subscription matched: '{}'", shown(&named)),
             ));
         };
+        self.settle_on_their_way(found, requests);
         self.forget_subscription(found);
         let token = self
             .receipt(headers)
@@ -131,6 +130,23 @@ impl Peer {
             token,
         });
         Ok(())
+    }
+
+    /// What a subscription that acknowledges by itself has been sent, though the socket has not taken
+    /// it yet, still reaches the peer: it must not be given to another one.
+    fn settle_on_their_way(&mut self, id: SubscriptionId, requests: &mut Vec<Request>) {
+        let mode = self.subscriptions.get(id).map(|known| known.mode);
+        if mode == Some(AckMode::Auto)
+            && let Some(last) = self.on_their_way.last_of(id)
+        {
+            settle_written(
+                &mut self.subscriptions,
+                &mut self.report,
+                id,
+                last,
+                requests,
+            );
+        }
     }
 
     /// Forgets a subscription that has ended or was refused.
@@ -219,15 +235,12 @@ fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
             name if looks_durable(name) => {
                 let expected = "no such header; durable subscriptions are named by \
                                 activemq.subscriptionName";
-                let name = String::from_utf8_lossy(name);
+                let name = shown(name);
                 return Err(Refused::invalid(&name, &value, expected));
             }
             _ => continue,
         };
-        return Err(Refused::unbuilt(
-            &String::from_utf8_lossy(header.name),
-            what,
-        ));
+        return Err(Refused::unbuilt(header.name, what));
     }
     Ok(())
 }
@@ -255,8 +268,4 @@ pub(super) fn is_transformation(name: &[u8]) -> bool {
             | b"jms-advisory-xml"
             | b"jms-advisory-json"
     )
-}
-
-fn shown(name: Option<&[u8]>) -> String {
-    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
 }

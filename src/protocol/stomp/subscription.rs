@@ -23,12 +23,25 @@ pub(super) struct Subscription {
     pub(super) written: DeliveryTag,
 }
 
+impl Subscription {
+    /// The transaction that may name once more what it holds: an acknowledgement stands for earlier
+    /// deliveries too, which clients also acknowledge in any order.
+    pub(super) fn again(&self, transaction: Option<TransactionId>) -> Option<TransactionId> {
+        transaction.filter(|_| self.mode == AckMode::Client)
+    }
+}
+
 /// The deliveries that the peer has to settle itself, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     entries: VecDeque<Entry>,
     /// The last tag that was ever given to the peer.
     last: DeliveryTag,
+    /// No entry before this place is open.
+    first_open: usize,
+    /// How many entries open transactions hold, and how many are done but behind one that is not.
+    held: usize,
+    done: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +66,8 @@ pub(super) enum Unsettleable {
     Never,
     /// The peer has settled it before.
     Already,
+    /// No delivery of this message is left; whether there was one is not remembered.
+    Gone,
     /// An open transaction settles it.
     InTransaction,
 }
@@ -64,6 +79,10 @@ impl Unsettleable {
                 "it was never delivered here, or the subscription acknowledges by itself"
             }
             Self::Already => "it is acknowledged already",
+            Self::Gone => {
+                "it was never delivered here, is acknowledged already, or the subscription \
+                 acknowledges by itself"
+            }
             Self::InTransaction => "an open transaction has acknowledged it",
         }
     }
@@ -80,39 +99,42 @@ impl Outstanding {
         });
     }
 
-    /// The place of a delivery by its tag.
-    pub(super) fn by_tag(&self, tag: DeliveryTag) -> Result<usize, Unsettleable> {
+    /// The place of a delivery by its tag. What transaction `again` holds can be named once more.
+    pub(super) fn by_tag(
+        &self,
+        tag: DeliveryTag,
+        again: Option<TransactionId>,
+    ) -> Result<usize, Unsettleable> {
         match self.entries.binary_search_by_key(&tag, |entry| entry.tag) {
-            Ok(index) => self.check(index).map(|()| index),
+            Ok(index) => self.check(index, again),
             Err(_) if tag.0 > 0 && tag <= self.last => Err(Unsettleable::Already),
             Err(_) => Err(Unsettleable::Never),
         }
     }
 
-    /// The place of a delivery by its message.
-    pub(super) fn by_message(&self, message: MessageId) -> Result<usize, Unsettleable> {
-        // The last delivery of a message is the one that counts, and acknowledgements come in about
-        // the order of deliveries.
-        let found = self
-            .entries
-            .iter()
-            .position(|entry| entry.message == message && entry.state == State::Open);
-        if let Some(index) = found {
-            Ok(index)
-        } else {
-            let known = self
-                .entries
-                .iter()
-                .position(|entry| entry.message == message);
-            known.map_or(Err(Unsettleable::Never), |index| {
-                self.check(index).map(|()| index)
-            })
+    /// The place of a delivery by its message, likewise.
+    pub(super) fn by_message(
+        &self,
+        message: MessageId,
+        again: Option<TransactionId>,
+    ) -> Result<usize, Unsettleable> {
+        // Acknowledgements come in about the order of deliveries.
+        let mut open = self.entries.range(self.first_open..);
+        let found = open.position(|entry| entry.message == message && entry.state == State::Open);
+        if let Some(behind) = found {
+            return Ok(self.first_open + behind);
+        }
+        let mut all = self.entries.iter();
+        match all.position(|entry| entry.message == message) {
+            Some(index) => self.check(index, again),
+            None => Err(Unsettleable::Gone),
         }
     }
 
-    fn check(&self, index: usize) -> Result<(), Unsettleable> {
+    fn check(&self, index: usize, again: Option<TransactionId>) -> Result<usize, Unsettleable> {
         match self.entries.get(index).map(|entry| entry.state) {
-            Some(State::Open) => Ok(()),
+            Some(State::Open) => Ok(index),
+            Some(State::Held(by)) if again == Some(by) => Ok(index),
             Some(State::Held(_)) => Err(Unsettleable::InTransaction),
             Some(State::Done) => Err(Unsettleable::Already),
             None => Err(Unsettleable::Never),
@@ -135,39 +157,65 @@ impl Outstanding {
         transaction: Option<TransactionId>,
     ) -> u64 {
         let state = transaction.map_or(State::Done, State::Held);
-        let first = if through { 0 } else { index };
+        let first = if through { self.first_open } else { index };
+        let end = self.entries.len().min(index + 1);
         let mut count = 0;
-        for entry in self
-            .entries
-            .range_mut(first..=index.min(self.entries.len().saturating_sub(1)))
-        {
+        for entry in self.entries.range_mut(first.min(end)..end) {
             if entry.state == State::Open {
                 entry.state = state;
                 count += 1;
             }
         }
+        if first <= self.first_open {
+            self.first_open = self.first_open.max(end);
+        }
+        match state {
+            State::Done => self.done += count,
+            State::Open | State::Held(_) => self.held += count,
+        }
         self.forget_done();
-        count
+        count as u64
     }
 
     /// Ends a transaction's hold: what it settled is done, or open again.
     pub(super) fn release(&mut self, transaction: TransactionId, done: bool) {
+        if self.held == 0 {
+            return;
+        }
         let state = if done { State::Done } else { State::Open };
+        let mut count = 0;
         for entry in &mut self.entries {
             if entry.state == State::Held(transaction) {
                 entry.state = state;
+                count += 1;
             }
+        }
+        self.held -= count;
+        if done {
+            self.done += count;
+        } else {
+            self.first_open = 0;
         }
         self.forget_done();
     }
 
+    /// Forgets what is done: at the front at once, behind an entry that stays open once it is most
+    /// of the list.
     fn forget_done(&mut self) {
         const KEEP: usize = 256;
         while self
             .entries
             .pop_front_if(|entry| entry.state == State::Done)
             .is_some()
-        {}
+        {
+            self.done -= 1;
+            self.first_open = self.first_open.saturating_sub(1);
+        }
+        if self.done > KEEP && self.done > self.entries.len() / 2 {
+            self.entries.retain(|entry| entry.state != State::Done);
+            self.done = 0;
+            self.first_open = 0;
+        }
         if self.entries.is_empty() && self.entries.capacity() > KEEP {
             self.entries = VecDeque::new();
         }
@@ -232,11 +280,9 @@ impl Subscriptions {
         matching.map(|(id, _)| *id).min()
     }
 
-    /// All numbers, in ascending order.
-    pub(super) fn ids(&self) -> Vec<SubscriptionId> {
-        let mut ids: Vec<_> = self.by_id.keys().copied().collect();
-        ids.sort_unstable();
-        ids
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &Subscription)> {
+        self.by_id.iter().map(|(id, known)| (*id, known))
     }
 
     /// Ends a transaction's hold on deliveries of all subscriptions.
@@ -271,13 +317,19 @@ mod tests {
     fn what_was_settled_is_told_from_what_was_never_delivered() {
         let mut some = outstanding(5);
         assert_eq!(some.settle(1, true, None), 2);
-        assert_eq!(some.by_tag(DeliveryTag(2)), Err(Unsettleable::Already));
-        assert_eq!(some.by_tag(DeliveryTag(6)), Err(Unsettleable::Never));
-        assert_eq!(some.by_message(message(1)), Err(Unsettleable::Never));
-        let index = some.by_message(message(104)).unwrap();
+        assert_eq!(
+            some.by_tag(DeliveryTag(2), None),
+            Err(Unsettleable::Already)
+        );
+        assert_eq!(some.by_tag(DeliveryTag(6), None), Err(Unsettleable::Never));
+        assert_eq!(some.by_message(message(1), None), Err(Unsettleable::Gone));
+        let index = some.by_message(message(104), None).unwrap();
         assert_eq!(some.tag(index), DeliveryTag(4));
         assert_eq!(some.settle(index, false, None), 1);
-        assert_eq!(some.by_message(message(104)), Err(Unsettleable::Already));
+        assert_eq!(
+            some.by_message(message(104), None),
+            Err(Unsettleable::Already)
+        );
     }
 
     #[test]
@@ -286,13 +338,45 @@ mod tests {
         let transaction = TransactionId(7);
         assert_eq!(some.settle(1, true, Some(transaction)), 2);
         assert_eq!(
-            some.by_tag(DeliveryTag(1)),
+            some.by_tag(DeliveryTag(1), None),
             Err(Unsettleable::InTransaction)
         );
         some.release(transaction, false);
-        assert_eq!(some.by_tag(DeliveryTag(1)), Ok(0));
+        assert_eq!(some.by_tag(DeliveryTag(1), None), Ok(0));
         assert_eq!(some.settle(2, true, Some(transaction)), 3);
         some.release(transaction, true);
+        assert!(some.entries.is_empty());
+        assert_eq!((some.held, some.done, some.first_open), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_is_done_behind_an_open_delivery_does_not_pile_up() {
+        let mut some = outstanding(1);
+        for number in 2..=10_000 {
+            some.push(DeliveryTag(number), message(100 + number));
+            let index = some.by_message(message(100 + number), None).unwrap();
+            assert_eq!(some.settle(index, false, None), 1);
+            assert!(some.entries.len() < 600, "{} entries", some.entries.len());
+        }
+        assert_eq!(
+            some.by_tag(DeliveryTag(9_000), None),
+            Err(Unsettleable::Already)
+        );
+        assert_eq!(some.by_tag(DeliveryTag(1), None), Ok(0));
+        assert_eq!(some.settle(0, true, None), 1);
+        assert!(some.entries.is_empty());
+    }
+
+    #[test]
+    fn cumulative_settlements_of_transactions_take_only_what_is_open() {
+        let mut some = outstanding(6);
+        let (one, two) = (TransactionId(1), TransactionId(2));
+        assert_eq!(some.settle(1, true, Some(one)), 2);
+        assert_eq!(some.settle(3, true, Some(two)), 2);
+        some.release(one, false);
+        assert_eq!(some.settle(5, true, None), 4, "two are held");
+        some.release(two, false);
+        assert_eq!(some.settle(some.entries.len() - 1, true, None), 2);
         assert!(some.entries.is_empty());
     }
 }

@@ -1,8 +1,10 @@
 //! BEGIN, COMMIT, ABORT.
 
+use std::borrow::Cow;
+
 use super::receipts::Purpose;
-use super::refusal::Refused;
-use super::session::Peer;
+use super::refusal::{Refused, shown};
+use super::session::{Peer, own_name};
 use crate::codec::stomp::Headers;
 use crate::core::{Request, TransactionId};
 use crate::protocol::Code;
@@ -14,8 +16,9 @@ impl Peer {
         requests: &mut Vec<Request>,
     ) -> Result<(), Refused> {
         let name = transaction_name(headers, "beginning")?;
+        let name = own_name("transaction", &name)?;
         if self.transactions.contains_key(&name) {
-            let shown = String::from_utf8_lossy(&name);
+            let shown = shown(&name);
             return Err(Refused::new(
                 Code::TransactionExists,
                 format!("The transaction was already started: {shown}"),
@@ -71,7 +74,7 @@ impl Peer {
     ) -> Result<TransactionId, Refused> {
         let name = transaction_name(headers, doing)?;
         self.transactions
-            .remove(&name)
+            .remove(name.as_ref())
             .ok_or_else(|| unknown(&name))
     }
 
@@ -89,11 +92,8 @@ impl Peer {
 
     /// Ends a transaction because something in it was refused: it must not be committed without.
     pub(super) fn roll_back(&mut self, transaction: TransactionId) -> bool {
-        let before = self.transactions.len();
-        self.transactions.retain(|_, open| *open != transaction);
-        let was_open = self.transactions.len() < before;
+        let was_open = self.forget_transaction(transaction);
         if was_open {
-            self.subscriptions.release(transaction, false);
             self.deferred.push(Request::Abort {
                 transaction,
                 token: None,
@@ -101,21 +101,32 @@ impl Peer {
         }
         was_open
     }
+
+    /// Forgets a transaction that has come to nothing. Returns whether it was open.
+    pub(super) fn forget_transaction(&mut self, transaction: TransactionId) -> bool {
+        let before = self.transactions.len();
+        self.transactions.retain(|_, open| *open != transaction);
+        let was_open = self.transactions.len() < before;
+        if was_open {
+            self.subscriptions.release(transaction, false);
+        }
+        was_open
+    }
 }
 
-fn transaction_name(headers: &Headers<'_>, doing: &str) -> Result<Box<[u8]>, Refused> {
-    match headers.get(b"transaction").filter(|name| !name.is_empty()) {
-        Some(name) => Ok(name.into_owned().into()),
-        None => Err(Refused::missing(
+fn transaction_name<'a>(headers: &Headers<'a>, doing: &str) -> Result<Cow<'a, [u8]>, Refused> {
+    let name = headers.get(b"transaction").filter(|name| !name.is_empty());
+    name.ok_or_else(|| {
+        Refused::missing(
             &format!("Must specify the transaction you are {doing}"),
             "transaction",
-        )),
-    }
+        )
+    })
 }
 
 fn unknown(name: &[u8]) -> Refused {
     Refused::new(
         Code::UnknownTransaction,
-        format!("Invalid transaction id: {}", String::from_utf8_lossy(name)),
+        format!("Invalid transaction id: {}", shown(name)),
     )
 }

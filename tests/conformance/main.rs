@@ -1,0 +1,26 @@
+//! What clients of `ActiveMQ` rely on: one test for each of its own tests of STOMP that concerns what
+//! is built, of the same name. Where Tidegate differs on purpose, the test asserts the difference, and
+//! `docs/compatibility.md` gives the reason.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says by a panic what it found"
+)]
+
+mod damage;
+mod errors;
+mod limits;
+mod prefetch;
+mod refusals;
+mod say;
+mod stomp10;
+mod stomp11;
+mod stomp12;
+#[path = "../support/mod.rs"]
+mod support;
+mod transactions;
+mod unsupported;
