@@ -242,7 +242,7 @@ impl Sim {
             return;
         }
         let sub = live[self.rng.usize(..live.len())];
-        self.model.subs[sub].stage = Stage::Ending;
+        self.model.end(sub);
         self.clients[client]
             .deliveries
             .retain(|delivered| delivered.sub != sub);
@@ -342,6 +342,7 @@ impl Sim {
                 client,
                 name: name.clone(),
                 stage: UnitStage::Open,
+                refused: false,
                 sends: Vec::new(),
                 accepts: Vec::new(),
                 refuses: Vec::new(),

@@ -39,7 +39,9 @@ impl Model {
             subscription.aborts > 0 || subscription.over || held <= most,
             "{held} deliveries are unsettled, the prefetch is {most}: {given:?}"
         );
-        if subscription.stage == Stage::Ended && !self.is_topic(self.subs[sub].place) {
+        if subscription.stage == Stage::Ending {
+            self.doubt(sub, number);
+        } else if subscription.stage == Stage::Ended && !self.is_topic(self.subs[sub].place) {
             // It was made just before the end.
             let event = self.event;
             self.copy(sub, number).put_back(Some(event));

@@ -155,6 +155,8 @@ impl Sim {
             }
             Op::Refuse(sub, number, returns) => self.model.refused(sub, number, returns),
             Op::Commit(unit) => {
+                let whole = &self.model.units[unit];
+                assert!(!whole.refused, "committed without a part of it: {whole:?}");
                 self.model.committed(unit);
                 for number in self.model.units[unit].sends.clone() {
                     self.check_stored(number);
@@ -211,6 +213,12 @@ impl Sim {
             ("store-failed" | "shutdown", _) => {}
             ("full", None) => self.refused_somewhere = true,
             ("full", Some(Op::Send(number))) => self.model.never(number),
+            ("full" | "unknown-transaction", Some(Op::Stage(unit)))
+                if self.model.units[unit].stage == UnitStage::Committing =>
+            {
+                // The answer to its COMMIT is on its way.
+                self.model.units[unit].refused = true;
+            }
             ("full" | "unknown-transaction", Some(Op::Stage(unit) | Op::Commit(unit))) => {
                 self.roll_back(client, unit, &code);
             }
@@ -226,8 +234,13 @@ impl Sim {
     fn roll_back(&mut self, client: usize, unit: UnitId, code: &str) {
         self.clients[client].units.retain(|other| *other != unit);
         let stage = self.model.units[unit].stage;
-        let known = code == "full" || stage == UnitStage::Undone;
+        let refused = self.model.units[unit].refused;
+        let known = code == "full" || stage == UnitStage::Undone || refused;
         assert!(known, "{:?} is unknown", self.model.units[unit]);
+        for sub in self.touched(unit) {
+            // Nobody can say when the broker took its deliveries back.
+            self.model.subs[sub].aborts += 1;
+        }
         self.model.undone(unit);
     }
 

@@ -179,6 +179,8 @@ pub struct Unit {
     pub client: usize,
     pub name: String,
     pub stage: UnitStage,
+    /// Something in it was refused.
+    pub refused: bool,
     pub sends: Vec<Number>,
     pub accepts: Vec<(SubId, Number)>,
     pub refuses: Vec<(SubId, Number, u32)>,
@@ -408,6 +410,25 @@ impl Model {
                     copy.attempts = (copy.attempts.0 - 1, copy.attempts.1 - 1);
                 }
             }
+        }
+    }
+
+    /// The end of a subscription is asked for.
+    pub fn end(&mut self, sub: SubId) {
+        self.subs[sub].stage = Stage::Ending;
+        for number in self.subs[sub].given.clone() {
+            self.doubt(sub, number);
+        }
+    }
+
+    /// A subscription that acknowledges by itself is to end: a delivery that is on its way to the
+    /// client is settled, one that is not returns.
+    pub fn doubt(&mut self, sub: SubId, number: Number) {
+        if self.subs[sub].mode == AckMode::Auto
+            && let Some(copy) = self.held(sub, number)
+            && copy.acked == Acked::No
+        {
+            copy.acked = Acked::Issued;
         }
     }
 
