@@ -1,10 +1,13 @@
 //! Tidegate: a message broker, as a library.
 
 mod broker;
+#[cfg(feature = "server")]
+pub mod cli;
 mod codec;
 mod core;
 mod protocol;
-// mod server;
+#[cfg(feature = "server")]
+pub mod server;
 mod store;
 
 /// What fuzz targets, benchmarks and the simulator reach: outside every promise of stability.

@@ -1,1 +1,27 @@
-fn main() {}
+//! The process: arguments, runtime, signals, exit code.
+
+mod process;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use process::arguments::{Arguments, Command};
+use process::{arguments, serve};
+
+/// The broker's threads free what others have allocated, all the time, which mimalloc does well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        None | Some(Command::Serve) => serve::serve(&arguments.serve),
+        Some(Command::Client(command)) => ExitCode::from(tidegate::cli::run(&command).code()),
+        Some(Command::CheckConfig { file, json }) => serve::check(&arguments.serve, file, json),
+        Some(Command::Completion { shell }) => {
+            arguments::write_completion(shell);
+            ExitCode::SUCCESS
+        }
+    }
+}

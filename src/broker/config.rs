@@ -26,7 +26,7 @@ pub struct BrokerConfig {
 }
 
 /// Where durable state lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum StoreConfig {
     /// Nowhere: nothing survives the process.
     Memory,
@@ -37,7 +37,7 @@ pub enum StoreConfig {
 
 /// The embedded store.
 #[cfg(feature = "redb")]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RedbConfig {
     /// The directory; made if it is not there.
     pub directory: PathBuf,

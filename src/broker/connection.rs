@@ -143,9 +143,9 @@ impl Connection {
         self.commit.is_some() || self.parked_bytes > self.shared.limits.parked_bytes
     }
 
-    /// Whether a request waits for room.
-    pub fn is_parked(&self) -> bool {
-        !self.parked.is_empty()
+    /// Why the first request that waits for room could not be carried out, if there is one.
+    pub fn waits_for(&self) -> Option<&Refusal> {
+        self.parked_since.as_ref().map(|(_, refusal)| refusal)
     }
 
     /// Whether a commit is on its way, which has to be waited for before `disconnect`.

@@ -1,7 +1,7 @@
 //! Whether the broker takes more: the accounts that all destinations share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -15,8 +15,9 @@ pub(super) struct Flow {
     memory_used: AtomicI64,
     memory_limit: i64,
     memory_slow_at: i64,
-    /// Whether the disk has too little room for persistent messages.
-    disk_full: AtomicBool,
+    /// Free bytes of the disk, and how many there have to be for persistent messages.
+    disk_free: AtomicU64,
+    disk_free_min: AtomicU64,
     /// Connections that wait for memory or disk.
     waiting: Mutex<Vec<Arc<Outbox>>>,
 }
@@ -33,7 +34,8 @@ impl Flow {
             memory_used: AtomicI64::new(0),
             memory_limit: limit,
             memory_slow_at: slow_at,
-            disk_full: AtomicBool::new(false),
+            disk_free: AtomicU64::new(u64::MAX),
+            disk_free_min: AtomicU64::new(0),
             waiting: Mutex::default(),
         }
     }
@@ -59,12 +61,26 @@ impl Flow {
                 limit: u64::try_from(self.memory_limit).unwrap_or(0),
             });
         }
-        (message.persistent && self.disk_full.load(Ordering::Relaxed)).then_some(Refusal::Full {
-            what: "the disk",
+        let (free, min) = self.disk();
+        (message.persistent && free < min).then_some(Refusal::Full {
+            what: "the free space of the disk",
             key: "disk.free_min",
-            actual: 0,
-            limit: 0,
+            actual: free,
+            limit: min,
         })
+    }
+
+    /// The limit for messages in memory, in bytes.
+    pub(super) fn memory_limit(&self) -> u64 {
+        u64::try_from(self.memory_limit).unwrap_or(0)
+    }
+
+    /// Free bytes of the disk, and how many there have to be.
+    pub(super) fn disk(&self) -> (u64, u64) {
+        (
+            self.disk_free.load(Ordering::Relaxed),
+            self.disk_free_min.load(Ordering::Relaxed),
+        )
     }
 
     /// Books a change of memory. Returns whom to wake because there is room again.
@@ -79,9 +95,12 @@ impl Flow {
         Vec::new()
     }
 
-    /// Says whether the disk has room. Returns whom to wake because it has again.
-    pub(super) fn set_disk_full(&self, full: bool) -> Vec<Waker> {
-        if self.disk_full.swap(full, Ordering::Relaxed) && !full {
+    /// Says how much room the disk has. Returns whom to wake because it has enough again.
+    pub(super) fn set_disk(&self, free: u64, min: u64) -> Vec<Waker> {
+        let (before, min_before) = self.disk();
+        self.disk_free.store(free, Ordering::Relaxed);
+        self.disk_free_min.store(min, Ordering::Relaxed);
+        if before < min_before && free >= min {
             return self.wake_all();
         }
         Vec::new()

@@ -40,7 +40,7 @@ pub use connection::Connection;
 pub use error::BrokerError;
 pub use metrics::{
     Acknowledged, Blocked, ByFlag, ByKind, Checks, Closed, DeadLettered, KindTotals,
-    ListenerMetrics, Metrics, Modes, NAMES, Name, Pools, ProtocolMetrics, Rejected, Removed, Shape,
+    ListenerMetrics, Metrics, Modes, NAMES, Name, ProtocolMetrics, Rejected, Removed, Shape,
     StoreBytes, StoreErrors, Totals, TransactionsEnded, describe,
 };
 pub use outbox::{Mail, Outbox};
@@ -89,8 +89,8 @@ impl Broker {
     ) -> Result<Self, BrokerError> {
         let found = store.recover()?;
         let reader = store.reader();
-        let engine = store.engine();
-        let metrics = Metrics::register(engine, clock.now().wall);
+        let metrics = Metrics::register(store.engine(), clock.now().wall);
+        metrics.show_store(store.size());
         let observer = Arc::new(metrics.clone());
         let writer = Arc::new(Writer::new(store, config.durability, observer));
         let shared = Arc::new(Shared {
@@ -146,8 +146,10 @@ impl Broker {
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
             memory_messages: self.shared.flow.memory_used(),
+            memory_limit: self.shared.flow.memory_limit(),
             ..Totals::default()
         };
+        (totals.disk_free, totals.disk_free_limit) = self.shared.flow.disk();
         for cell in self.shared.registry.snapshot() {
             cell.look(|destination| match destination {
                 Destination::Queue(queue) => {
@@ -170,6 +172,19 @@ impl Broker {
         self.shared.writer.failure()
     }
 
+    /// Whether what is stored cannot be read.
+    pub fn read_failed(&self) -> bool {
+        self.shared.read_failed.load(Ordering::Relaxed)
+    }
+
+    /// Says how many bytes are free on the disk that holds the store, and how many there have to be
+    /// for persistent messages to be taken.
+    pub fn set_disk(&self, free: u64, min: u64) {
+        for waker in self.shared.flow.set_disk(free, min) {
+            waker.wake();
+        }
+    }
+
     /// Does what the writer's and the pager's threads would do, for brokers put together without
     /// them. Returns whether there was anything to do.
     pub fn step(&self) -> bool {
@@ -182,7 +197,7 @@ impl Broker {
     ///
     /// # Errors
     /// When the store fails meanwhile.
-    pub fn shutdown(self) -> Result<(), BrokerError> {
+    pub fn shutdown(&self) -> Result<(), BrokerError> {
         self.shared.pager.stop();
         if let Some(thread) = self.pager.lock().take() {
             // A panic of the pager has been reported by its own thread.

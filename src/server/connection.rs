@@ -10,16 +10,16 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::broker::{Clock, Connection, ProtocolMetrics};
+use super::count::Tallies;
+use crate::broker::{Clock, Connection};
 use crate::core::{Completion, Now, Request, Tick};
-use crate::protocol::{Departure, Session};
+use crate::protocol::{Code, Departure, Session};
 
 /// How many pieces one vectored write takes.
 const PIECES: usize = 32;
@@ -66,7 +66,7 @@ pub(super) struct Driver<S> {
     connection: Option<Connection>,
     clock: Clock,
     budget: Budget,
-    metrics: Arc<ProtocolMetrics>,
+    tallies: Tallies,
     /// The bytes of an unfinished frame.
     unfinished: Vec<u8>,
     requests: Vec<Request>,
@@ -94,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         connection: Connection,
         clock: Clock,
         budget: Budget,
-        metrics: Arc<ProtocolMetrics>,
+        tallies: Tallies,
     ) -> Self {
         Self {
             socket,
@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             connection: Some(connection),
             clock,
             budget,
-            metrics,
+            tallies,
             unfinished: Vec::new(),
             requests: Vec::new(),
             completions: Vec::new(),
@@ -139,7 +139,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
         }
         self.arm_timer(cx, now);
-        let asleep = self.connection.as_ref().is_none_or(|c| c.outbox().sleep(cx.waker()));
+        let asleep = self
+            .connection
+            .as_ref()
+            .is_none_or(|c| c.outbox().sleep(cx.waker()));
         if !asleep {
             cx.waker().wake_by_ref();
         }
@@ -148,29 +151,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     fn wants_read(&self) -> bool {
         !self.session.is_congested()
-            && self.connection.as_ref().is_some_and(|connection| !connection.is_blocked())
+            && self
+                .connection
+                .as_ref()
+                .is_some_and(|connection| !connection.is_blocked())
     }
 
     /// Takes the mail in: what is durable, what completes, and as many deliveries as the socket's
     /// budget allows.
     fn collect(&mut self, now: Now) {
-        let Some(connection) = &mut self.connection else { return };
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
         let mail = connection.collect(now, &mut self.completions);
+        // Before the news of the log: a request has to be known as waiting when its wait is over.
+        for completion in self.completions.drain(..) {
+            self.session.complete(now, completion);
+        }
         if mail.durable.0 > 0 {
             self.session.durable(now, std::mem::take(&mut mail.durable));
         }
         for sequence in mail.cancelled.drain(..) {
             self.session.cancelled(now, sequence);
         }
+        if let Some(cause) = mail.failed.take() {
+            self.session.store_failed(now, &cause);
+        }
         if std::mem::take(&mut mail.stop) {
             self.session.shut_down(now);
         }
-        for completion in self.completions.drain(..) {
-            self.session.complete(now, completion);
-        }
         let mut bytes = 0;
         while self.session.transmit().len() < self.budget.write {
-            let Some(delivery) = mail.deliveries.pop_front() else { break };
+            let Some(delivery) = mail.deliveries.pop_front() else {
+                break;
+            };
             bytes += delivery.message.footprint();
             self.session.deliver(&delivery);
         }
@@ -189,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(written) => {
                     let written = written?;
-                    self.metrics.bytes_out.increment(written as u64);
+                    self.tallies.sent(written);
                     self.session.transmitted(now, written, &mut self.requests);
                     self.submit(now);
                 }
@@ -214,12 +228,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         READ_BUFFER.with(|buffer| {
             let mut buffer = buffer.borrow_mut();
             buffer.resize(self.budget.read + UNFINISHED_MAX, 0);
-            let kept = if self.unfinished.len() <= UNFINISHED_MAX { self.unfinished.len() } else { 0 };
+            let kept = if self.unfinished.len() <= UNFINISHED_MAX {
+                self.unfinished.len()
+            } else {
+                0
+            };
             let (front, back) = buffer.split_at_mut(kept);
             let mut read = ReadBuf::new(back.get_mut(..self.budget.read).unwrap_or_default());
             ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
             let count = read.filled().len();
-            self.metrics.bytes_in.increment(count as u64);
+            self.tallies.received(count);
             if kept > 0 {
                 front.copy_from_slice(&self.unfinished);
                 self.unfinished.clear();
@@ -234,10 +252,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn receive(&mut self, now: Now, bytes: &[u8]) {
         if self.unfinished.is_empty() {
             let consumed = self.session.receive(now, bytes, &mut self.requests);
-            self.unfinished.extend_from_slice(bytes.get(consumed..).unwrap_or_default());
+            self.unfinished
+                .extend_from_slice(bytes.get(consumed..).unwrap_or_default());
         } else {
             self.unfinished.extend_from_slice(bytes);
-            let consumed = self.session.receive(now, &self.unfinished, &mut self.requests);
+            let consumed = self
+                .session
+                .receive(now, &self.unfinished, &mut self.requests);
             self.unfinished.drain(..consumed.min(self.unfinished.len()));
         }
         if self.unfinished.is_empty() && self.unfinished.capacity() > 0 {
@@ -255,7 +276,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Does what is due, if the timer has fired.
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Now) {
-        let fired = self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        let fired = self
+            .timer
+            .as_mut()
+            .is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
         if !fired {
             return;
         }
@@ -304,8 +328,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let session = &self.session;
         let clean = ending == Ending::Session(Departure::Clean);
         if let Some(connection) = self.connection.take() {
-            connection
-                .disconnect(now, |subscription| (!clean).then(|| session.written(subscription)));
+            connection.disconnect(now, |subscription| {
+                (!clean).then(|| session.written(subscription))
+            });
         }
         Poll::Ready(())
     }
@@ -344,19 +369,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn poll_linger_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER))).as_mut().poll(cx)
+        self.timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)))
+            .as_mut()
+            .poll(cx)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
-    type Output = Ending;
+    /// How it ended, and the last error that the peer was told.
+    type Output = (Ending, Option<Code>);
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        let ending = ready!(this.poll_to_end(cx));
+        this.tallies.take(this.session.report());
+        this.tallies.end();
+        Poll::Ready((ending, this.tallies.last_error()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        let this = self;
         loop {
             match this.stage {
                 Stage::Open => {
-                    let ending = ready!(this.poll_open(cx));
+                    let turn = this.poll_open(cx);
+                    this.tallies.take(this.session.report());
+                    let ending = ready!(turn);
                     this.stage = Stage::Leaving(ending);
                 }
                 Stage::Leaving(ending) => {

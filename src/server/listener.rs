@@ -12,9 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::connection::{Budget, Driver, Ending};
+use super::count::Tallies;
 use crate::broker::{Broker, ListenerMetrics, Outbox, ProtocolMetrics};
 use crate::core::ConnectionId;
-use crate::protocol::{Departure, stomp};
+use crate::protocol::{Code, Departure, stomp};
 
 /// How long accepting pauses when the system has no descriptors left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -48,13 +49,22 @@ struct Open {
 
 impl Connections {
     pub(super) fn new(limits: ConnectionLimits) -> Self {
-        Self { limits, open: Mutex::default(), count: watch::Sender::new(0) }
+        Self {
+            limits,
+            open: Mutex::default(),
+            count: watch::Sender::new(0),
+        }
     }
 
     /// Asks every connection to end.
     pub(super) fn stop_all(&self) {
-        let outboxes: Vec<_> =
-            self.open.lock().outboxes.values().map(|(_, outbox)| Arc::clone(outbox)).collect();
+        let outboxes: Vec<_> = self
+            .open
+            .lock()
+            .outboxes
+            .values()
+            .map(|(_, outbox)| Arc::clone(outbox))
+            .collect();
         for outbox in outboxes {
             outbox.stop();
         }
@@ -73,15 +83,25 @@ impl Connections {
         outbox: &Arc<Outbox>,
     ) -> Result<(), stomp::Overload> {
         let mut open = self.open.lock();
-        let (total, here) =
-            (open.outboxes.len(), open.by_address.get(&address).copied().unwrap_or(0));
+        let (total, here) = (
+            open.outboxes.len(),
+            open.by_address.get(&address).copied().unwrap_or(0),
+        );
         if total >= self.limits.total {
             let (key, limit) = ("limits.max_connections", self.limits.total);
-            return Err(stomp::Overload { what: "the broker", key, limit });
+            return Err(stomp::Overload {
+                what: "the broker",
+                key,
+                limit,
+            });
         }
         if here >= self.limits.per_address {
             let (key, limit) = ("limits.max_connections_per_ip", self.limits.per_address);
-            return Err(stomp::Overload { what: "this address", key, limit });
+            return Err(stomp::Overload {
+                what: "this address",
+                key,
+                limit,
+            });
         }
         open.outboxes.insert(id, (address, Arc::clone(outbox)));
         *open.by_address.entry(address).or_default() += 1;
@@ -91,7 +111,9 @@ impl Connections {
 
     fn remove(&self, id: ConnectionId) {
         let mut open = self.open.lock();
-        let Some((address, _)) = open.outboxes.remove(&id) else { return };
+        let Some((address, _)) = open.outboxes.remove(&id) else {
+            return;
+        };
         if let Some(here) = open.by_address.get_mut(&address) {
             *here -= 1;
             if *here == 0 {
@@ -120,7 +142,7 @@ impl Listener {
         let this = Arc::new(self);
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
                 accepted = this.socket.accept() => match accepted {
                     Ok((socket, peer)) => this.welcome(socket, peer),
                     Err(error) => this.accept_failed(&error).await,
@@ -156,27 +178,44 @@ impl Listener {
             connection,
             clock,
             self.budget,
-            Arc::clone(&self.protocol_metrics),
+            Tallies::new(Arc::clone(&self.protocol_metrics)),
         );
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let ending = driver.await;
-            this.farewell(id, peer, ending, admitted.is_ok());
+            let (ending, error) = driver.await;
+            this.farewell(id, peer, ending, error, admitted.is_ok());
         });
     }
 
-    fn farewell(&self, id: ConnectionId, peer: SocketAddr, ending: Ending, admitted: bool) {
+    fn farewell(
+        &self,
+        id: ConnectionId,
+        peer: SocketAddr,
+        ending: Ending,
+        error: Option<Code>,
+        admitted: bool,
+    ) {
         self.connections.remove(id);
         self.metrics.connections.decrement(1.0);
         let closed = &self.metrics.closed;
-        match ending {
-            _ if !admitted => closed.limit.increment(1),
-            Ending::Gone | Ending::Session(Departure::Clean) => closed.client.increment(1),
-            Ending::Session(Departure::Abnormal) => closed.error.increment(1),
-        }
-        tracing::debug!(target: "tidegate::listener", listener = self.name, %peer, ?ending,
+        let reason = match (ending, error) {
+            _ if !admitted => &closed.limit,
+            (Ending::Session(_), Some(Code::HeartBeatTimeout)) => &closed.heartbeat,
+            (Ending::Session(_), Some(Code::LoginTimeout)) => &closed.auth,
+            (Ending::Session(_), Some(Code::Shutdown)) => &closed.drain,
+            (Ending::Gone | Ending::Session(Departure::Clean), _) => &closed.client,
+            (Ending::Session(Departure::Abnormal), _) => &closed.error,
+        };
+        reason.increment(1);
+        let error = error.map(Code::text);
+        tracing::debug!(target: "tidegate::listener", listener = self.name, %peer, ?ending, error,
             "connection closed");
     }
+}
+
+/// Waits until told to stop, or until nobody is left who could tell.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Sets what every connection has: no delay for small writes, and probes that notice a peer which
@@ -191,9 +230,8 @@ fn prepare(socket: &TcpStream) {
         .set_nodelay(true)
         .and_then(|()| reference.set_tcp_keepalive(&keepalive))
         .and_then(|()| {
-            reference.set_tcp_user_timeout(Some(
-                KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_PROBES,
-            ))
+            reference
+                .set_tcp_user_timeout(Some(KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_PROBES))
         });
     if let Err(error) = set {
         // The connection works without.

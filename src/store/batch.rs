@@ -54,6 +54,11 @@ impl Batch {
         Sequence(self.next().0 - 1)
     }
 
+    /// The sequence of its first change.
+    pub fn first(&self) -> Sequence {
+        self.first
+    }
+
     /// Whether no change was ever added.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -77,6 +82,11 @@ impl Batch {
     /// The changes to be stored, in order.
     pub fn changes(&self) -> impl Iterator<Item = &Persist> {
         self.changes.iter().flatten()
+    }
+
+    /// Adds a change that nobody waits for.
+    pub fn add(&mut self, change: Persist) {
+        self.push(change, None, &mut Vec::new());
     }
 
     /// Adds a change. The waiter, if there is one, waits for this very change. Reports in `told` who

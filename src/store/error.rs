@@ -16,7 +16,92 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Another process has the store open.
+    #[error("{path} is open in another process: two brokers cannot share a data directory")]
+    InUse {
+        /// The store's file.
+        path: PathBuf,
+    },
+    /// The store was written by another version of the broker.
+    #[error("{path} has format {found}, this broker reads format {expected}")]
+    Version {
+        /// The store's file.
+        path: PathBuf,
+        /// The format that it has.
+        found: u64,
+        /// The format that this broker reads.
+        expected: u64,
+    },
+    /// What is stored makes no sense.
+    #[error("{path} is damaged: {what}")]
+    Damaged {
+        /// The store's file.
+        path: PathBuf,
+        /// What was found where.
+        what: String,
+    },
+    /// A stored value cannot be read.
+    #[error("{path} is damaged: {place}: {source}")]
+    Format {
+        /// The store's file.
+        path: PathBuf,
+        /// Where the value is.
+        place: String,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// The embedded database refused an operation.
+    #[cfg(feature = "redb")]
+    #[error("{action} {path}: {source}")]
+    Engine {
+        /// What was tried.
+        action: &'static str,
+        /// The store's file.
+        path: PathBuf,
+        /// What the database said.
+        source: Box<::redb::Error>,
+    },
     /// The store has failed before; nothing is accepted until it is opened again.
     #[error("the store has failed: {0}")]
     Failed(String),
+}
+
+/// Bytes that are not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// There are fewer bytes than there should be.
+    #[error("{what} is cut short: {expected} bytes are needed, {found} are left")]
+    Short {
+        /// What was being read.
+        what: &'static str,
+        /// Bytes that are needed.
+        expected: usize,
+        /// Bytes that are left.
+        found: usize,
+    },
+    /// A value that nothing writes.
+    #[error("{what} has the value {found}")]
+    Value {
+        /// What was being read.
+        what: &'static str,
+        /// Its value.
+        found: u64,
+    },
+    /// Text that is not UTF-8, or a name that no destination has.
+    #[error("{what} is no proper name")]
+    Name {
+        /// What was being read.
+        what: &'static str,
+    },
+    /// The checksum does not fit the bytes.
+    #[error("{what} has the checksum {found:08x}, written was {expected:08x}")]
+    Checksum {
+        /// What was being read.
+        what: &'static str,
+        /// As it was written.
+        expected: u32,
+        /// As it comes out.
+        found: u32,
+    },
 }

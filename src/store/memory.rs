@@ -216,3 +216,17 @@ impl Reader for MemoryStore {
         Ok(page)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::contract::{Subject, contract};
+    use super::*;
+
+    impl Subject for MemoryStore {
+        fn open(&mut self) -> Box<dyn Store> {
+            Box::new(self.clone())
+        }
+    }
+
+    contract!(MemoryStore::default());
+}

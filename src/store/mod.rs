@@ -6,8 +6,16 @@
 //! that the same batch can go to a file, a database or a replicated log.
 
 mod batch;
+mod bytes;
+#[cfg(test)]
+mod contract;
 mod error;
 mod memory;
+mod record;
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(feature = "redb")]
+mod serial;
 mod writer;
 
 use std::fmt::Debug;
@@ -19,8 +27,12 @@ use crate::core::{
 };
 
 pub use batch::Batch;
-pub use error::StoreError;
+pub use error::{FormatError, StoreError};
 pub use memory::MemoryStore;
+#[cfg(feature = "redb")]
+pub use redb::{QuickRepair, RedbOptions, RedbStore};
+#[cfg(feature = "redb")]
+pub use serial::{SerialBatch, read as read_batch, write as write_batch};
 pub use writer::{CommitObserver, Durable, Writer};
 
 /// Where batches become durable. One owner at a time calls the methods that take `&mut self`.

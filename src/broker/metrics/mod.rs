@@ -194,20 +194,6 @@ by_label! {
 }
 
 by_label! {
-    /// Memory by what it is used for.
-    Pools(Gauge) {
-        /// Messages in queues and on their way.
-        messages = "messages",
-        /// Bytes encoded for clients.
-        outbound = "outbound",
-        /// Bytes from clients that are not processed.
-        inbound = "inbound",
-        /// Messages in open transactions.
-        transactions = "transactions",
-    }
-}
-
-by_label! {
     /// Sizes of the store.
     StoreBytes(Gauge) {
         /// Messages and what finds them.
@@ -270,7 +256,7 @@ pub struct Metrics {
     messages_ready: ByKind<Gauge>,
     messages_unacked: ByKind<Gauge>,
     messages_ready_bytes: ByKind<Gauge>,
-    memory_used: Pools,
+    memory_used: Gauge,
     memory_limit: Gauge,
     disk_free: Gauge,
     disk_free_limit: Gauge,
@@ -299,24 +285,12 @@ pub struct Totals {
     pub topics: KindTotals,
     /// Bytes of messages in memory.
     pub memory_messages: u64,
-    /// Bytes encoded for clients.
-    pub memory_outbound: u64,
-    /// Bytes from clients that are not processed.
-    pub memory_inbound: u64,
-    /// Bytes in open transactions.
-    pub memory_transactions: u64,
     /// The memory budget in bytes.
     pub memory_limit: u64,
     /// Free bytes on the disk.
     pub disk_free: u64,
     /// The free bytes below which persistent messages are refused.
     pub disk_free_limit: u64,
-    /// Bytes of messages in the store.
-    pub store_live: u64,
-    /// Bytes of the store's file.
-    pub store_file: u64,
-    /// Bytes that compaction would give back.
-    pub store_reclaimable: u64,
 }
 
 impl Metrics {
@@ -346,7 +320,7 @@ impl Metrics {
             messages_ready: ByKind::make(|kind| names::MESSAGES_READY.gauge(&[kind])),
             messages_unacked: ByKind::make(|kind| names::MESSAGES_UNACKED.gauge(&[kind])),
             messages_ready_bytes: ByKind::make(|kind| names::MESSAGES_READY_BYTES.gauge(&[kind])),
-            memory_used: Pools::make(|pool| names::MEMORY_USED.gauge(&[pool])),
+            memory_used: names::MEMORY_USED.gauge(&["messages"]),
             memory_limit: names::MEMORY_LIMIT.gauge(&[]),
             disk_free: names::DISK_FREE.gauge(&[]),
             disk_free_limit: names::DISK_FREE_LIMIT.gauge(&[]),
@@ -371,6 +345,14 @@ impl Metrics {
         }
     }
 
+    /// Shows how large the store is.
+    pub(super) fn show_store(&self, size: StoreSize) {
+        set(&self.store_bytes.live, size.live);
+        set(&self.store_bytes.file, size.file);
+        let reclaimable = size.file.saturating_sub(size.live);
+        set(&self.store_bytes.reclaimable, reclaimable);
+    }
+
     /// Shows what holds at the moment; called before each scrape.
     pub fn show(&self, totals: &Totals) {
         for (kind, sums) in [(Kind::Queue, &totals.queues), (Kind::Topic, &totals.topics)] {
@@ -379,16 +361,10 @@ impl Metrics {
             set(self.messages_unacked.of(kind), sums.unacked);
             set(self.messages_ready_bytes.of(kind), sums.ready_bytes);
         }
-        set(&self.memory_used.messages, totals.memory_messages);
-        set(&self.memory_used.outbound, totals.memory_outbound);
-        set(&self.memory_used.inbound, totals.memory_inbound);
-        set(&self.memory_used.transactions, totals.memory_transactions);
+        set(&self.memory_used, totals.memory_messages);
         set(&self.memory_limit, totals.memory_limit);
         set(&self.disk_free, totals.disk_free);
         set(&self.disk_free_limit, totals.disk_free_limit);
-        set(&self.store_bytes.live, totals.store_live);
-        set(&self.store_bytes.file, totals.store_file);
-        set(&self.store_bytes.reclaimable, totals.store_reclaimable);
     }
 }
 
@@ -398,12 +374,7 @@ impl CommitObserver for Metrics {
             self.store_commit.record(took.as_secs_f64());
             self.store_batch.record(changes as f64);
         }
-        set(&self.store_bytes.live, size.live);
-        set(&self.store_bytes.file, size.file);
-        set(
-            &self.store_bytes.reclaimable,
-            size.file.saturating_sub(size.live),
-        );
+        self.show_store(size);
     }
 
     fn failed(&self, error: &StoreError) {

@@ -1,0 +1,201 @@
+//! Running the broker, and checking what it would run with.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use tidegate::server::config::{Loaded, LogFormat, Override, Problems, Settings, Sources};
+use tidegate::server::{Server, ServerError, install_recorder};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::arguments::ServeArguments;
+use super::banner::banner;
+
+/// What was asked for cannot be understood: wrong arguments, wrong configuration.
+const USAGE: u8 = 2;
+
+/// How often a worker looks for news of the sockets, in polls: often enough that a request does not
+/// wait behind saturating traffic, seldom enough not to cost throughput.
+const EVENT_INTERVAL: u32 = 8;
+
+/// Runs the broker until it is told to stop.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the time to be ready is measured from the process's start"
+)]
+pub(crate) fn serve(arguments: &ServeArguments) -> ExitCode {
+    let started = Instant::now();
+    let loaded = match Loaded::read(&sources(arguments)) {
+        Ok(loaded) => loaded,
+        Err(problems) => return complain(&problems),
+    };
+    if arguments.print_config {
+        print(&loaded.print());
+        return ExitCode::SUCCESS;
+    }
+    if arguments.check {
+        print("the configuration is valid\n");
+        return ExitCode::SUCCESS;
+    }
+    let settings = loaded.settings;
+    start_log(&settings);
+    let workers = workers(&settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .event_interval(EVENT_INTERVAL)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start the threads: {error}")),
+    };
+    let quiet = arguments.quiet || settings.log.format == LogFormat::Json;
+    let result = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let server = Server::start(&settings, Some(install_recorder()?)).await?;
+        if quiet {
+            tracing::info!(target: "tidegate::server", listening = ?server.listening(), "ready");
+        } else {
+            print(&banner(&settings, &server, workers, started.elapsed()));
+        }
+        signals.stop().await;
+        tracing::info!(target: "tidegate::server", "stopping");
+        server.stop(signals.stop()).await
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Checks a configuration and says what is wrong with it.
+pub(crate) fn check(arguments: &ServeArguments, file: Option<PathBuf>, json: bool) -> ExitCode {
+    let mut sources = sources(arguments);
+    sources.file = file.or(sources.file);
+    match (Loaded::read(&sources), json) {
+        (Ok(_), true) => print("{\"ok\":true,\"problems\":[]}\n"),
+        (Ok(_), false) => print("the configuration is valid\n"),
+        (Err(problems), true) => {
+            print(&format!("{}\n", problems.json()));
+            return ExitCode::from(USAGE);
+        }
+        (Err(problems), false) => return complain(&problems),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Everything that the settings are read from.
+fn sources(arguments: &ServeArguments) -> Sources {
+    let mut overrides = Vec::new();
+    let mut add = |key: &str, value: &str, flag: String| {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        overrides.push(Override { key, value, flag });
+    };
+    if let Some(data) = &arguments.data {
+        add("broker.data", data, format!("--data {data}"));
+    }
+    if arguments.memory {
+        add("store.engine", "memory", "--memory".to_owned());
+    }
+    for listen in &arguments.listen {
+        let (name, address) = listen.split_once('=').unwrap_or(("stomp", listen));
+        add(
+            &format!("listener.{name}.bind"),
+            address,
+            format!("--listen {listen}"),
+        );
+    }
+    if let Some(http) = &arguments.http {
+        add("http.bind", http, format!("--http {http}"));
+    }
+    if let Some(level) = &arguments.log {
+        add("log.level", level, format!("--log {level}"));
+    }
+    if let Some(format) = &arguments.log_format {
+        add("log.format", format, format!("--log-format {format}"));
+    }
+    for set in &arguments.set {
+        let (key, value) = set.split_once('=').unwrap_or((set, ""));
+        add(key, value, format!("--set {set}"));
+    }
+    Sources {
+        file: arguments.config.clone(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        overrides,
+    }
+}
+
+fn workers(settings: &Settings) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let chosen = settings
+        .server
+        .workers
+        .and_then(|workers| usize::try_from(workers).ok());
+    chosen.unwrap_or(cores).max(1)
+}
+
+fn start_log(settings: &Settings) {
+    let filter = EnvFilter::new(&settings.log.level);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    // Nobody has started another log in this process.
+    let _ = match settings.log.format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
+
+/// The signals that stop the broker.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, ServerError> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| ServerError::System {
+                action: "cannot listen for signals",
+                source,
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one of them.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn complain(problems: &Problems) -> ExitCode {
+    complain_text(&problems.to_string());
+    ExitCode::from(USAGE)
+}
+
+fn fail(message: &str) -> ExitCode {
+    complain_text(&format!("tidegate: {message}"));
+    ExitCode::FAILURE
+}
+
+#[allow(clippy::print_stdout, reason = "this is the command's result")]
+fn print(text: &str) {
+    print!("{text}");
+}
+
+#[allow(clippy::print_stderr, reason = "the process ends with this")]
+fn complain_text(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,169 @@
+//! From what is written in the configuration to what the floors below are opened with.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::config::{
+    Destination, Durability, Engine, ErrorMode, Limits, Listener, NackMode, Settings, Store,
+};
+use super::connection::Budget;
+use super::listener::ConnectionLimits;
+use super::machine;
+use crate::broker::{BrokerConfig, BrokerLimits, StoreConfig};
+use crate::core::{DestinationName, DestinationPolicy, Keep, NameError};
+use crate::protocol::stomp;
+use crate::store;
+
+/// What the broker is opened with.
+///
+/// # Errors
+/// When the dead-letter queue's name cannot be used.
+pub(super) fn broker(settings: &Settings) -> Result<BrokerConfig, NameError> {
+    Ok(BrokerConfig {
+        store: match settings.store.engine {
+            Engine::Memory => StoreConfig::Memory,
+            Engine::Redb => redb(settings),
+        },
+        durability: durability(&settings.store),
+        policy: policy(&settings.destination)?,
+        limits: limits(settings),
+        memory_limit_bytes: settings.memory.limit.of(machine::memory()),
+        memory_slow_at: settings.memory.slow_at,
+    })
+}
+
+fn redb(settings: &Settings) -> StoreConfig {
+    StoreConfig::Redb(crate::broker::RedbConfig {
+        directory: settings.broker.data.clone(),
+        options: store::RedbOptions {
+            cache_bytes: size(settings.store.cache),
+            quick_repair: match settings.store.quick_repair {
+                super::config::Automatic::Auto => store::QuickRepair::Auto,
+                super::config::Automatic::On => store::QuickRepair::On,
+                super::config::Automatic::Off => store::QuickRepair::Off,
+            },
+            compact_when: settings.store.compact_when,
+        },
+    })
+}
+
+fn durability(store: &Store) -> store::Durability {
+    match store.durability {
+        Durability::Sync => store::Durability::Sync,
+        Durability::Relaxed => store::Durability::Relaxed {
+            interval: store.relaxed_interval,
+        },
+        Durability::None => store::Durability::None,
+    }
+}
+
+fn policy(destination: &Destination) -> Result<DestinationPolicy, NameError> {
+    Ok(DestinationPolicy {
+        keep: Keep::All,
+        memory_window_bytes: destination.memory_window,
+        max_bytes: destination.max_bytes.unwrap_or(u64::MAX),
+        redelivery_max: destination.redelivery_max,
+        dead_letter_queue: DestinationName::queue(&destination.dead_letter_queue)?,
+    })
+}
+
+fn limits(settings: &Settings) -> BrokerLimits {
+    let limits = &settings.limits;
+    BrokerLimits {
+        destinations: count(limits.max_destinations),
+        outbound_bytes: size(limits.outbound_buffer),
+        parked_bytes: size(limits.inbound_parked),
+        full_timeout: settings.destination.full_timeout,
+        transaction_operations: count(limits.tx_max_operations),
+        transaction_bytes: size(limits.tx_max_bytes),
+        transaction_timeout: limits.tx_timeout,
+        ..BrokerLimits::default()
+    }
+}
+
+/// What the sessions of a listener share.
+pub(super) fn session(settings: &Settings, listener: &Listener) -> Arc<stomp::Config> {
+    let limits = &settings.limits;
+    let beat = &listener.heart_beat;
+    Arc::new(stomp::Config {
+        server: Some(listener.server_header.clone()).filter(|text| !text.is_empty()),
+        limits: frame_limits(limits),
+        frame_before_login: size(limits.max_frame_before_login),
+        login_timeout: limits.login_timeout,
+        heart_beat: stomp::HeartBeat {
+            min: beat.min,
+            max: beat.max,
+            grace: beat.grace,
+            grace_extra: beat.grace_extra,
+            require: beat.require,
+        },
+        nack: match listener.nack {
+            NackMode::Redeliver => stomp::Nack::Redeliver,
+            NackMode::DeadLetter => stomp::Nack::DeadLetter,
+            NackMode::Requeue => stomp::Nack::Requeue,
+        },
+        strict_subscription_id: listener.strict_subscription_id,
+        close_on_error: listener.error_mode == ErrorMode::Close,
+        queue_prefetch: settings.destination.prefetch,
+        topic_prefetch: settings.destination.topic_prefetch,
+        max_subscriptions: count(limits.max_subscriptions_per_connection),
+        max_transactions: count(limits.max_transactions_per_connection),
+        outbound_bytes: size(limits.outbound_buffer),
+    })
+}
+
+fn frame_limits(limits: &Limits) -> crate::codec::stomp::Limits {
+    let line = size(limits.max_header_line);
+    let defaults = crate::codec::stomp::Limits::default();
+    crate::codec::stomp::Limits {
+        header_line: line,
+        headers: count(limits.max_headers),
+        head: defaults.head.max(line.saturating_mul(2)),
+        body: size(limits.max_frame),
+        ..defaults
+    }
+}
+
+pub(super) fn connections(limits: &Limits) -> ConnectionLimits {
+    ConnectionLimits {
+        total: count(limits.max_connections),
+        per_address: count(limits.max_connections_per_ip),
+    }
+}
+
+pub(super) fn budget(server: &super::config::Server) -> Budget {
+    Budget {
+        read: size(server.read_buffer),
+        write: size(server.write_budget),
+    }
+}
+
+/// Free bytes and the least that there have to be, on the disk that holds a directory.
+///
+/// # Errors
+/// When the system does not tell.
+pub(super) fn disk(settings: &Settings, directory: &Path) -> io::Result<DiskState> {
+    let space = machine::disk(directory)?;
+    Ok(DiskState {
+        free: space.free,
+        min: settings.disk.free_min.of(space.total),
+        warn: settings.disk.free_warn.of(space.total),
+    })
+}
+
+/// How full a disk is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DiskState {
+    pub(super) free: u64,
+    pub(super) min: u64,
+    pub(super) warn: u64,
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

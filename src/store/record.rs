@@ -1,0 +1,263 @@
+//! A message as it is stored: version 1, documented to the byte in `docs/storage-format.md`.
+
+use bytes::Bytes;
+
+use super::FormatError;
+use super::bytes::{Input, put_text};
+use crate::core::{
+    BodyKind, ConnectionId, DeliveryState, DestinationName, Encoded, Form, Kind, Message,
+    MessageId, Priority, Provenance, Timestamp,
+};
+
+const PERSISTENT: u8 = 1;
+const BYTES_BODY: u8 = 1 << 1;
+const HAS_EXPIRATION: u8 = 1 << 2;
+const HAS_PROVENANCE: u8 = 1 << 3;
+const HAS_STATE: u8 = 1 << 4;
+const KNOWN_FLAGS: u8 = PERSISTENT | BYTES_BODY | HAS_EXPIRATION | HAS_PROVENANCE | HAS_STATE;
+
+/// Appends a message and what has happened to it.
+pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState) {
+    let has_state = state != DeliveryState::default();
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    out.push(
+        flag(message.persistent, PERSISTENT)
+            | flag(message.body_kind == BodyKind::Bytes, BYTES_BODY)
+            | flag(message.expiration.is_some(), HAS_EXPIRATION)
+            | flag(message.provenance.is_some(), HAS_PROVENANCE)
+            | flag(has_state, HAS_STATE),
+    );
+    out.push(message.priority.get());
+    out.push(message.encoded.form as u8);
+    out.extend_from_slice(&message.id.connection.0.to_le_bytes());
+    out.extend_from_slice(&message.id.number.to_le_bytes());
+    out.extend_from_slice(&message.timestamp.0.to_le_bytes());
+    if let Some(expiration) = message.expiration {
+        out.extend_from_slice(&expiration.0.to_le_bytes());
+    }
+    if has_state {
+        encode_state(out, state);
+    }
+    if let Some(provenance) = &message.provenance {
+        encode_provenance(out, provenance);
+    }
+    let encoded = &message.encoded;
+    out.extend_from_slice(&encoded.body_start.to_le_bytes());
+    out.extend_from_slice(&encoded.body_length.to_le_bytes());
+    let length = u32::try_from(encoded.bytes.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&encoded.bytes);
+}
+
+/// Reads a message off the front. Its bytes are copied, so that it keeps nothing else alive.
+pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), FormatError> {
+    let flags = input.u8("the flags of a message")?;
+    if flags & !KNOWN_FLAGS != 0 {
+        return Err(value("the flags of a message", flags));
+    }
+    let has = |bit: u8| flags & bit != 0;
+    let priority = input.u8("a priority")?;
+    if usize::from(priority) >= Priority::COUNT {
+        return Err(value("a priority", priority));
+    }
+    let form = input.u8("the form of a message")?;
+    let form = Form::from_number(form).ok_or(value("the form of a message", form))?;
+    let id = MessageId {
+        connection: ConnectionId(input.u64("a message's connection")?),
+        number: input.u64("a message's number")?,
+    };
+    let timestamp = Timestamp(input.u64("a timestamp")?);
+    let expiration = match has(HAS_EXPIRATION) {
+        true => Some(Timestamp(input.u64("an expiration")?)),
+        false => None,
+    };
+    let state = match has(HAS_STATE) {
+        true => decode_state(input)?,
+        false => DeliveryState::default(),
+    };
+    let provenance = match has(HAS_PROVENANCE) {
+        true => Some(Box::new(decode_provenance(input)?)),
+        false => None,
+    };
+    let message = Message {
+        id,
+        timestamp,
+        expiration,
+        priority: Priority::clamped(i64::from(priority)),
+        persistent: has(PERSISTENT),
+        body_kind: match has(BYTES_BODY) {
+            true => BodyKind::Bytes,
+            false => BodyKind::Text,
+        },
+        encoded: decode_encoded(input, form)?,
+        provenance,
+    };
+    Ok((message, state))
+}
+
+fn decode_encoded(input: &mut Input<'_>, form: Form) -> Result<Encoded, FormatError> {
+    let body_start = input.u32("where a body starts")?;
+    let body_length = input.u32("the length of a body")?;
+    let length = input.u32("the length of a message")?;
+    let end = u64::from(body_start) + u64::from(body_length);
+    if end > u64::from(length) {
+        return Err(FormatError::Value {
+            what: "the end of a body",
+            found: end,
+        });
+    }
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let bytes = Bytes::copy_from_slice(input.take("the bytes of a message", length)?);
+    Ok(Encoded {
+        form,
+        bytes,
+        body_start,
+        body_length,
+    })
+}
+
+/// Appends what has happened to a message.
+pub(super) fn encode_state(out: &mut Vec<u8>, state: DeliveryState) {
+    out.extend_from_slice(&state.deliveries.to_le_bytes());
+    out.extend_from_slice(&state.attempts.to_le_bytes());
+    out.push(u8::from(state.redelivered));
+    let first = state.first_failure.map_or(0, |at| at.0.saturating_add(1));
+    out.extend_from_slice(&first.to_le_bytes());
+}
+
+/// Reads what has happened to a message.
+pub(super) fn decode_state(input: &mut Input<'_>) -> Result<DeliveryState, FormatError> {
+    Ok(DeliveryState {
+        deliveries: input.u32("a delivery count")?,
+        attempts: input.u32("a count of attempts")?,
+        redelivered: input.flag("a redelivery flag")?,
+        first_failure: input.u64("a first failure")?.checked_sub(1).map(Timestamp),
+    })
+}
+
+fn encode_provenance(out: &mut Vec<u8>, provenance: &Provenance) {
+    encode_name(out, &provenance.origin);
+    put_text(out, &provenance.cause);
+    out.extend_from_slice(&provenance.delivery_count.to_le_bytes());
+    out.extend_from_slice(&provenance.first_failure.0.to_le_bytes());
+    out.extend_from_slice(&provenance.last_failure.0.to_le_bytes());
+    let expiration = provenance.expiration.map_or(0, |at| at.0.saturating_add(1));
+    out.extend_from_slice(&expiration.to_le_bytes());
+    out.push(u8::from(provenance.was_persistent));
+}
+
+fn decode_provenance(input: &mut Input<'_>) -> Result<Provenance, FormatError> {
+    Ok(Provenance {
+        origin: decode_name(input)?,
+        cause: input.text("the cause of a dead letter")?.to_owned(),
+        delivery_count: input.u32("the delivery count of a dead letter")?,
+        first_failure: Timestamp(input.u64("a first failure")?),
+        last_failure: Timestamp(input.u64("a last failure")?),
+        expiration: input.u64("an expiration")?.checked_sub(1).map(Timestamp),
+        was_persistent: input.flag("whether a dead letter was persistent")?,
+    })
+}
+
+/// Appends a destination's kind and name.
+pub(super) fn encode_name(out: &mut Vec<u8>, name: &DestinationName) {
+    out.push(match name.kind() {
+        Kind::Queue => 0,
+        Kind::Topic => 1,
+    });
+    put_text(out, name.name());
+}
+
+/// Reads a destination's kind and name.
+pub(super) fn decode_name(input: &mut Input<'_>) -> Result<DestinationName, FormatError> {
+    let kind = match input.u8("the kind of a destination")? {
+        0 => Kind::Queue,
+        1 => Kind::Topic,
+        other => return Err(value("the kind of a destination", other)),
+    };
+    let what = "the name of a destination";
+    let text = input.text(what)?;
+    DestinationName::new(kind, text).map_err(|_| FormatError::Name { what })
+}
+
+fn value(what: &'static str, found: u8) -> FormatError {
+    FormatError::Value {
+        what,
+        found: u64::from(found),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    prop_compose! {
+        /// Any message that a session can make.
+        pub(in crate::store) fn any_message()(
+            (connection, number, timestamp) in any::<(u64, u64, u64)>(),
+            expiration in any::<Option<u64>>(),
+            priority in 0..10_i64,
+            (persistent, bytes_body, escaped) in any::<(bool, bool, bool)>(),
+            head in proptest::collection::vec(any::<u8>(), 0..100),
+            body in proptest::collection::vec(any::<u8>(), 0..2000),
+            dead in proptest::option::of(("[a-z.]{1,20}", ".{0,40}", any::<(u32, u64, u64, bool)>(), 0..u64::MAX)),
+        ) -> Message {
+            let mut bytes = head.clone();
+            bytes.extend_from_slice(&body);
+            Message {
+                id: MessageId { connection: ConnectionId(connection), number },
+                timestamp: Timestamp(timestamp),
+                expiration: expiration.map(Timestamp),
+                priority: Priority::clamped(priority),
+                persistent,
+                body_kind: if bytes_body { BodyKind::Bytes } else { BodyKind::Text },
+                encoded: Encoded {
+                    form: if escaped { Form::StompEscaped } else { Form::StompPlain },
+                    bytes: bytes.into(),
+                    body_start: u32::try_from(head.len()).unwrap(),
+                    body_length: u32::try_from(body.len()).unwrap(),
+                },
+                provenance: dead.map(|(name, cause, (count, first, last, was), expiration)| {
+                    Box::new(Provenance {
+                        origin: DestinationName::queue(&name).unwrap(),
+                        cause,
+                        delivery_count: count,
+                        first_failure: Timestamp(first),
+                        last_failure: Timestamp(last),
+                        expiration: Some(Timestamp(expiration)),
+                        was_persistent: was,
+                    })
+                }),
+            }
+        }
+    }
+
+    prop_compose! {
+        pub(in crate::store) fn any_state()(
+            (deliveries, attempts, redelivered) in any::<(u32, u32, bool)>(),
+            first in proptest::option::of(0..u64::MAX),
+        ) -> DeliveryState {
+            DeliveryState { deliveries, attempts, redelivered, first_failure: first.map(Timestamp) }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(message in any_message(), state in any_state()) {
+            let mut bytes = Vec::new();
+            encode(&mut bytes, &message, state);
+            let mut input = Input::new(&bytes);
+            prop_assert_eq!(decode(&mut input).unwrap(), (message, state));
+            prop_assert_eq!(input.left(), 0);
+            for cut in (0..bytes.len()).step_by(1 + bytes.len() / 40) {
+                prop_assert!(decode(&mut Input::new(&bytes[..cut])).is_err());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = decode(&mut Input::new(&bytes));
+        }
+    }
+}
