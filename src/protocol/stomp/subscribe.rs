@@ -1,6 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
-use super::deliver::settle_written;
+use super::deliver::{settle_written, write_ack_prefix};
 use super::destination::{self, Purpose as For};
 use super::receipts::Purpose;
 use super::refusal::{Refused, shown};
@@ -61,7 +61,7 @@ impl Peer {
         let prefetch = self.prefetch(destination.kind(), headers)?;
         let kind = destination.kind();
         let subscription = Subscription {
-            prefix: self.message_prefix(name.as_deref()),
+            prefix: self.message_prefix(name.as_deref(), mode),
             name,
             destination: destination.clone(),
             mode,
@@ -162,9 +162,9 @@ impl Peer {
         }
     }
 
-    /// The first lines of each MESSAGE. Since 1.1 a subscription always has an id; one is made up for
+    /// The first lines of each MESSAGE, up to the tag in its `ack` header if it has one. Since 1.1 a subscription always has an id; one is made up for
     /// a peer that gave none.
-    fn message_prefix(&self, name: Option<&[u8]>) -> Box<[u8]> {
+    fn message_prefix(&self, name: Option<&[u8]>, mode: AckMode) -> Box<[u8]> {
         let mut prefix = Vec::new();
         begin(&mut prefix, Verb::Message);
         match name {
@@ -175,6 +175,10 @@ impl Peer {
                 prefix.push(b'\n');
             }
             None => {}
+        }
+        if self.version == Version::V1_2 && mode != AckMode::Auto {
+            prefix.extend_from_slice(b"ack:");
+            write_ack_prefix(&mut prefix, self.id, self.subscriptions.next_id());
         }
         prefix.into()
     }

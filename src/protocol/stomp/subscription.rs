@@ -16,7 +16,7 @@ pub(super) struct Subscription {
     pub(super) name: Option<Box<[u8]>>,
     pub(super) destination: DestinationName,
     pub(super) mode: AckMode,
-    /// The first lines of each of its MESSAGE frames.
+    /// What each of its MESSAGE frames starts with.
     pub(super) prefix: Box<[u8]>,
     pub(super) outstanding: Outstanding,
     /// The last delivery whose bytes the socket took.
