@@ -252,7 +252,7 @@ impl State {
 }
 
 impl Destination {
-    fn pause(&mut self, key: SubscriptionKey) {
+    pub(super) fn pause(&mut self, key: SubscriptionKey) {
         match self {
             Self::Queue(queue) => queue.pause(key),
             Self::Topic(topic) => topic.pause(key),

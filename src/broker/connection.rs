@@ -17,8 +17,8 @@ use super::outbox::{Mail, Outbox};
 use super::shared::Shared;
 use super::transaction::{Commit, UnitOfWork};
 use crate::core::{
-    Completion, ConnectionId, DeliveryTag, DestinationName, Now, Refusal, Request, Sequence,
-    SubscriptionId, SubscriptionKey, Tick, TransactionId,
+    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Now, Refusal, Request,
+    Sequence, SubscriptionId, SubscriptionKey, Tick, TransactionId,
 };
 
 /// How many destinations a connection remembers the way to.
@@ -138,9 +138,23 @@ impl Connection {
         });
     }
 
+    /// The deliveries that have not been taken, for simulations that watch from outside.
+    #[doc(hidden)]
+    pub fn untaken(&self) -> Vec<Delivery> {
+        let mut all: Vec<_> = self.mail.deliveries.iter().cloned().collect();
+        self.outbox
+            .look(|mail| all.extend(mail.deliveries.iter().cloned()));
+        all
+    }
+
     /// Whether nothing more should be read from the client for now.
     pub fn is_blocked(&self) -> bool {
         self.commit.is_some() || self.parked_bytes > self.shared.limits.parked_bytes
+    }
+
+    /// Whether a request waits, for room or for a commit.
+    pub fn is_parked(&self) -> bool {
+        !self.parked.is_empty()
     }
 
     /// Why the first request that waits for room could not be carried out, if there is one.
@@ -190,6 +204,12 @@ impl Connection {
     pub fn disconnect(mut self, now: Now, written: impl Fn(SubscriptionId) -> Option<DeliveryTag>) {
         let shared = Arc::clone(&self.shared);
         Work::run(&shared, now, |work| {
+            // What one subscription gives back is not for another of the same connection.
+            for (cell, key) in self.subscriptions.values() {
+                cell.with(&shared, work, None, |state, _, _| {
+                    state.destination.pause(*key);
+                });
+            }
             let open: Vec<_> = self.transactions.keys().copied().collect();
             for transaction in open {
                 // It is there: it was just found.

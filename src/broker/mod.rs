@@ -72,9 +72,17 @@ impl Broker {
         let mut config = config.clone();
         config.policy.keep = config.keep();
         let broker = Self::assemble(&config, store, Clock::start())?;
-        broker.shared.writer.start()?;
-        broker.start_pager()?;
+        broker.start()?;
         Ok(broker)
+    }
+
+    /// Starts the threads of a broker that was put together without.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(&self) -> Result<(), BrokerError> {
+        self.shared.writer.start()?;
+        self.start_pager()
     }
 
     /// Puts a broker together around a store, without threads: whoever holds it steps the writer and
@@ -190,6 +198,18 @@ impl Broker {
     pub fn step(&self) -> bool {
         let written = self.shared.writer.step(self.shared.clock.now().tick);
         self.shared.pager.step(&self.shared) || written
+    }
+
+    /// The writer, for simulations that step it part by part.
+    #[doc(hidden)]
+    pub fn writer(&self) -> &Writer {
+        &self.shared.writer
+    }
+
+    /// Does what the pager's thread would do, for simulations.
+    #[doc(hidden)]
+    pub fn step_pager(&self) -> bool {
+        self.shared.pager.step(&self.shared)
     }
 
     /// Stops: all that was accepted is made durable, and the store is closed. Every connection must

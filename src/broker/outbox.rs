@@ -125,6 +125,11 @@ impl Outbox {
         into.failed = inner.mail.failed.take().or(into.failed.take());
     }
 
+    /// Looks without taking anything.
+    pub(super) fn look(&self, look: impl FnOnce(&Mail)) {
+        look(&self.inner.lock().mail);
+    }
+
     /// The connection has encoded deliveries of this many bytes.
     pub(super) fn encoded(&self, bytes: usize) {
         self.unsent.fetch_sub(bytes, Ordering::Relaxed);

@@ -49,6 +49,6 @@ pub(super) struct Commit {
 pub(super) struct Placing {
     pub(super) cell: Arc<Cell>,
     pub(super) message: Arc<Message>,
-    /// Its place, if it is one that is stored.
+    /// Its place, if it is for a queue.
     pub(super) reserved: Option<Reserved>,
 }

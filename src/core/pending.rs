@@ -70,10 +70,12 @@ pub(super) struct Pending {
     others: Option<Box<[Level; Priority::COUNT]>>,
     /// Bit p is set when priority p has messages, resident or not.
     occupied: u16,
+    /// The last position that was ever in memory. What is on disk only comes after it.
+    newest: Position,
     /// Positions that a committing transaction has reserved and not filled yet.
     reserved: Vec<Position>,
-    /// A page was asked for and has not come: how long the tail was then.
-    asked: Option<u64>,
+    /// A page was asked for and has not come: of which priority, and how long its tail was then.
+    asked: Option<(Priority, u64)>,
     /// Messages of transactions that were placed while a page was on its way, which may bring them.
     late: Vec<Entry>,
     count: u64,
@@ -101,19 +103,43 @@ impl Pending {
         self.count == 0
     }
 
-    /// Whether a new message of this priority and size has to wait on disk.
-    pub(super) fn overflows(&self, priority: Priority, bytes: u64, window: u64) -> bool {
-        self.level(priority)
-            .is_some_and(|level| level.tail.count > 0)
-            || (self.resident_bytes > 0 && self.resident_bytes + bytes > window)
+    /// Whether a new message has to wait on disk: because of its size, or because those before it do.
+    /// One that ranks before a message that was in memory cannot, since pages are read in order.
+    pub(super) fn overflows(
+        &self,
+        position: Position,
+        priority: Priority,
+        bytes: u64,
+        window: u64,
+    ) -> bool {
+        let tail = self
+            .level(priority)
+            .map(|level| level.tail)
+            .unwrap_or_default();
+        if tail.count > 0 {
+            return position >= tail.from;
+        }
+        position > self.newest && self.resident_bytes > 0 && self.resident_bytes + bytes > window
     }
 
-    /// Adds a message behind all others of its priority.
+    /// Notes that a message goes by without waiting.
+    pub(super) fn passed(&mut self, position: Position) {
+        self.newest = self.newest.max(position);
+    }
+
+    /// Adds a message that waits in memory, in its place.
     pub(super) fn push(&mut self, entry: Entry) {
         self.admit(&entry);
-        self.level_mut(entry.message.priority)
-            .resident
-            .push_back(entry);
+        let resident = &mut self.level_mut(entry.message.priority).resident;
+        if resident
+            .back()
+            .is_none_or(|last| last.position < entry.position)
+        {
+            resident.push_back(entry);
+        } else {
+            let place = resident.partition_point(|other| other.position < entry.position);
+            resident.insert(place, entry);
+        }
     }
 
     /// Counts a message that only the store keeps.
@@ -139,23 +165,18 @@ impl Pending {
         }
     }
 
-    /// Puts a message where its position belongs: it came back, or its transaction was committed. One
-    /// whose neighbours are on disk stays there too, which is fine: the store has it.
-    pub(super) fn insert(&mut self, entry: Entry) {
-        self.forget(entry.position);
-        let priority = entry.message.priority;
-        let tail = self
-            .level(priority)
-            .map(|level| level.tail)
-            .unwrap_or_default();
-        if tail.count > 0 && entry.position >= tail.from {
-            self.push_on_disk(entry.position, priority, entry.bytes());
-            return;
-        }
-        self.admit(&entry);
-        let resident = &mut self.level_mut(entry.message.priority).resident;
-        let place = resident.partition_point(|other| other.position < entry.position);
-        resident.insert(place, entry);
+    /// Whether a message of a transaction that belongs there has to be kept aside: a page is on its way
+    /// that may bring it, or may pass it by.
+    pub(super) fn awaits_page(&self, position: Position, priority: Priority) -> bool {
+        self.asked.is_some_and(|(asked, _)| asked == priority)
+            && self
+                .level(priority)
+                .is_some_and(|level| level.tail.count > 0 && level.tail.from <= position)
+    }
+
+    /// Keeps a message aside until the page has come.
+    pub(super) fn keep_aside(&mut self, entry: Entry) {
+        self.late.push(entry);
     }
 
     /// Keeps a place for a message of a transaction that is being made durable: a page that is read
@@ -219,24 +240,25 @@ impl Pending {
             return None;
         }
         let (from, count) = (level.tail.from, level.tail.count);
-        self.asked = Some(count);
+        self.asked = Some((priority, count));
         Some((from, priority))
     }
 
     /// Takes the page that `ask_page` named. `resume_at` is where the next one starts; with
-    /// `exhausted` the store had nothing more.
+    /// `exhausted` the store had nothing more. Returns the messages that were kept aside for it.
     pub(super) fn page_in(
         &mut self,
         priority: Priority,
         entries: impl Iterator<Item = Entry>,
         resume_at: Position,
         exhausted: bool,
-    ) {
+    ) -> Vec<Entry> {
         let mut brought = Tail::default();
         let mut resident_bytes = 0;
         let reserved = std::mem::take(&mut self.reserved);
         let late = std::mem::take(&mut self.late);
-        let asked = self.asked.take();
+        let asked = self.asked.take().map(|(_, count)| count);
+        let mut newest = self.newest;
         let known = |position| {
             reserved.contains(&position) || late.iter().any(|entry| entry.position == position)
         };
@@ -245,6 +267,7 @@ impl Pending {
             brought.count += 1;
             brought.bytes += entry.bytes();
             resident_bytes += entry.bytes();
+            newest = newest.max(entry.position);
             level.resident.push_back(entry);
         }
         // Counted but not there any more: the store is the truth. What was added to the tail since the
@@ -264,15 +287,15 @@ impl Pending {
             self.occupied &= !(1 << priority.get());
         }
         self.reserved = reserved;
+        self.newest = newest;
         self.resident_bytes += resident_bytes;
         self.count = self.count.saturating_sub(gone.count);
         self.bytes = self.bytes.saturating_sub(gone.bytes);
-        for entry in late {
-            self.insert(entry);
-        }
+        late
     }
 
     fn admit(&mut self, entry: &Entry) {
+        self.newest = self.newest.max(entry.position);
         self.occupied |= 1 << entry.message.priority.get();
         self.count += 1;
         self.bytes += entry.bytes();

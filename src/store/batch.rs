@@ -12,7 +12,7 @@ const CHANGE_BYTES: usize = 48;
 
 /// Changes that are gathered for one commit. A `Put` and the `Remove` of the same message cancel each
 /// other while both are in one open batch: nobody needs to store what is done with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     first: Sequence,
     /// Each with its sequence by index; `None` where a pair was cancelled.
@@ -23,7 +23,7 @@ pub struct Batch {
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct PutIndex {
     index: usize,
     waiter: Option<Arc<dyn Durable>>,

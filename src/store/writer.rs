@@ -242,40 +242,66 @@ impl Writer {
     }
 
     /// Commits what has gathered and does some housekeeping. Returns whether there was anything.
+    pub fn step(&self, now: Tick) -> bool {
+        let Some(batch) = self.begin() else {
+            return false;
+        };
+        let result = self.commit(&batch, now);
+        self.finish(&batch, result);
+        true
+    }
+
+    /// The first part of a step: takes the open batch and leaves an empty one. Simulations let others
+    /// go on between the parts, as they do while a commit takes its time.
+    #[doc(hidden)]
+    pub fn begin(&self) -> Option<Batch> {
+        let mut gather = self.gather.lock();
+        if gather.open.is_empty() || gather.failed.is_some() {
+            return None;
+        }
+        let next = Batch::new(gather.open.next());
+        gather.urgent = false;
+        gather.committing = std::mem::take(&mut gather.waiters);
+        Some(std::mem::replace(&mut gather.open, next))
+    }
+
+    /// The second part: hands the batch to the store.
+    ///
+    /// # Errors
+    /// What the store says; to be told to [`Writer::finish`].
+    #[doc(hidden)]
     #[allow(
         clippy::disallowed_methods,
         reason = "a commit's duration is measured here"
     )]
-    pub fn step(&self, now: Tick) -> bool {
-        let Some(batch) = self.take_batch() else {
-            return false;
-        };
+    pub fn commit(&self, batch: &Batch, now: Tick) -> Result<(), StoreError> {
         let started = Instant::now();
         let mut store = self.store.lock();
         let Some(open) = store.as_mut() else {
-            return false;
+            return Err(StoreError::Failed("it is closed".to_owned()));
         };
-        let result = if batch.live() == 0 {
-            Ok(())
-        } else {
-            open.commit(&batch, self.durability != Durability::None)
-        };
+        if batch.live() > 0 {
+            open.commit(batch, self.durability != Durability::None)?;
+        }
         let size = open.size();
-        let result = result.and_then(|()| open.tidy(now).map(|_| ()));
+        open.tidy(now)?;
         drop(store);
+        let (live, cancelled) = (batch.live(), batch.cancelled());
+        self.observer
+            .committed(live, cancelled, started.elapsed(), size);
+        Ok(())
+    }
+
+    /// The last part: tells everybody who waits for the batch what has become of it.
+    #[doc(hidden)]
+    pub fn finish(&self, batch: &Batch, result: Result<(), StoreError>) {
         match result {
-            Ok(()) => {
-                let (live, cancelled) = (batch.live(), batch.cancelled());
-                self.observer
-                    .committed(live, cancelled, started.elapsed(), size);
-                self.publish(&batch);
-            }
+            Ok(()) => self.publish(batch),
             Err(error) => {
                 self.observer.failed(&error);
                 self.fail(&error);
             }
         }
-        true
     }
 
     /// Commits all that is left, closes the store and ends the thread.
@@ -349,18 +375,6 @@ impl Writer {
         }
         gather.parked = Parked::No;
         !gather.stopping
-    }
-
-    /// Takes the open batch and leaves an empty one.
-    fn take_batch(&self) -> Option<Batch> {
-        let mut gather = self.gather.lock();
-        if gather.open.is_empty() || gather.failed.is_some() {
-            return None;
-        }
-        let next = Batch::new(gather.open.next());
-        gather.urgent = false;
-        gather.committing = std::mem::take(&mut gather.waiters);
-        Some(std::mem::replace(&mut gather.open, next))
     }
 
     /// Tells everybody who waits for this batch.

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
 
+pub mod process;
 pub mod random;
 pub mod torn;
 pub mod world;

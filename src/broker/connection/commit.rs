@@ -42,10 +42,12 @@ impl Connection {
                     let Destination::Queue(queue) = &mut state.destination else {
                         return None;
                     };
-                    let reserved = queue.reserve(&message, effects)?;
+                    let reserved = queue.reserve(&message, effects);
                     // What defines the queue and raises its horizon goes ahead; the message itself
                     // has to become durable together with all the others.
-                    changes.extend(effects.persist.pop());
+                    if reserved.is_stored() {
+                        changes.extend(effects.persist.pop());
+                    }
                     Some(reserved)
                 });
                 Placing {
@@ -128,11 +130,10 @@ impl Connection {
             cell.with(&self.shared, work, None, |state, effects, _| {
                 match (&mut state.destination, reserved) {
                     (Destination::Queue(queue), Some(reserved)) => {
-                        queue.place(now, reserved, message, effects);
+                        queue.place(now, reserved, message, pressed, effects);
                     }
-                    (Destination::Queue(queue), None) => {
-                        queue.enqueue_committed(now, message, pressed, effects);
-                    }
+                    // Every message to a queue has its place.
+                    (Destination::Queue(_), None) => {}
                     (Destination::Topic(topic), _) => {
                         topic.publish(now, &message, pressed, effects);
                     }
@@ -189,6 +190,22 @@ impl Connection {
         self.shared.metrics.transactions.decrement(1.0);
         ended.increment(1);
         Ok(())
+    }
+
+    /// Aborts a transaction of which something was refused: its COMMIT, which may be right behind, must
+    /// not carry out the rest.
+    pub(super) fn abort_refused<T>(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        transaction: TransactionId,
+        result: &Result<T, Refusal>,
+    ) {
+        if result.is_err() {
+            let ended = self.shared.metrics.transactions_ended.abort.clone();
+            // It may have ended before.
+            let _ = self.abort(work, now, transaction, &ended);
+        }
     }
 
     /// Aborts transactions that have been open too long.

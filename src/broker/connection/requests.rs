@@ -90,6 +90,7 @@ impl Connection {
                 token,
             } => {
                 let result = self.stage_send(&destination, message, transaction);
+                self.abort_refused(work, now, transaction, &result);
                 answer(completions, token, result.map(|()| Done::Now));
             }
             Request::Settle {
@@ -100,6 +101,7 @@ impl Connection {
                 token,
             } => {
                 let result = self.stage_settle(work, now, subscription, tags, outcome, by);
+                self.abort_refused(work, now, by, &result);
                 answer(completions, token, result.map(|()| Done::Now));
             }
             Request::Subscribe {
@@ -136,7 +138,9 @@ impl Connection {
             Request::Abort { transaction, token } => {
                 let ended = self.shared.metrics.transactions_ended.abort.clone();
                 let result = self.abort(work, now, transaction, &ended);
-                answer(completions, token, result.map(|()| Done::Now));
+                if result.is_ok() || token.is_some() {
+                    answer(completions, token, result.map(|()| Done::Now));
+                }
             }
             Request::Sync { token } => {
                 let waiter = Arc::clone(&self.outbox) as Arc<dyn Durable>;
@@ -434,7 +438,7 @@ impl Connection {
             } => self
                 .subscriptions
                 .get(subscription)
-                .is_some_and(|(other, _)| Arc::ptr_eq(other, cell)),
+                .is_some_and(|(other, _)| Arc::ptr_eq(other, cell) && !self.has_to_wait(request)),
             Request::Send { .. }
             | Request::Settle { .. }
             | Request::Subscribe { .. }
@@ -448,14 +452,40 @@ impl Connection {
 
     /// Whether a request has to wait behind others.
     fn has_to_wait(&self, request: &Request) -> bool {
-        let makes_room = matches!(
-            request,
-            Request::Settle {
-                transaction: None,
+        self.commit.is_some() || (!self.parked.is_empty() && !self.may_overtake(request))
+    }
+
+    /// Whether a request goes ahead of parked ones: settlements and ends of subscriptions make room,
+    /// unless something parked is about the same subscription.
+    fn may_overtake(&self, request: &Request) -> bool {
+        let (Request::Settle {
+            subscription,
+            transaction: None,
+            ..
+        }
+        | Request::Unsubscribe { subscription, .. }) = request
+        else {
+            return false;
+        };
+        self.parked.iter().all(|parked| match parked {
+            Request::Send { .. } | Request::Begin { .. } | Request::Sync { .. } => true,
+            Request::Subscribe {
+                subscription: other,
                 ..
-            } | Request::Unsubscribe { .. }
-        );
-        self.commit.is_some() || (!self.parked.is_empty() && !makes_room)
+            }
+            | Request::Unsubscribe {
+                subscription: other,
+                ..
+            }
+            | Request::Settle {
+                subscription: other,
+                ..
+            } => other != subscription,
+            Request::Commit { transaction, .. } | Request::Abort { transaction, .. } => {
+                let unit = self.transactions.get(transaction);
+                unit.is_none_or(|unit| unit.settles.iter().all(|(other, ..)| other != subscription))
+            }
+        })
     }
 
     pub(super) fn park(&mut self, request: Request) {
@@ -499,7 +529,8 @@ impl Connection {
     }
 
     fn done(&self, sequence: Sequence) -> Done {
-        if sequence <= self.durable {
+        // The writer may be further than the last mail: it tells only those who wait for a batch.
+        if sequence <= self.durable.max(self.shared.writer.durable()) {
             Done::Now
         } else {
             Done::At(sequence)

@@ -73,6 +73,22 @@ impl Horizon {
         self.awaited = false;
     }
 
+    /// Takes back what was raised since the start; with nothing left that it could flag, all of it.
+    pub(super) fn seal(&mut self, id: DestinationId, nothing_left: bool, effects: &mut Effects) {
+        let position = if nothing_left {
+            Position(0)
+        } else {
+            self.recovered
+        };
+        if position != self.requested {
+            self.requested = position;
+            effects.persist.push(Persist::Horizon {
+                destination: id,
+                position,
+            });
+        }
+    }
+
     fn raise(&mut self, id: DestinationId, position: Position, effects: &mut Effects) {
         self.requested = Position(position.0 + AHEAD - 1);
         effects.persist.push(Persist::Horizon {

@@ -111,7 +111,9 @@ impl Queue {
     ) -> Self {
         let mut queue = Self::new(id, name, policy);
         queue.defined = true;
-        queue.last_position = found.last_position;
+        // What arrives from here on is beyond the horizon of before the stop, which may have been
+        // raised ahead.
+        queue.last_position = found.last_position.max(found.horizon);
         queue.horizon = Horizon::recovered(found.horizon);
         for (priority, (count, bytes)) in (0..).zip(found.waiting) {
             queue
@@ -170,35 +172,14 @@ impl Queue {
                 limit: self.policy.max_bytes,
             });
         }
-        Ok(self.accept(now, message, pressed, effects))
-    }
-
-    /// Adds a message of a committed transaction that needs no place kept, whatever the queue holds.
-    pub fn enqueue_committed(
-        &mut self,
-        now: Now,
-        message: Arc<Message>,
-        pressed: bool,
-        effects: &mut Effects,
-    ) {
-        self.accept(now, message, pressed, effects);
-    }
-
-    fn accept(
-        &mut self,
-        now: Now,
-        message: Arc<Message>,
-        pressed: bool,
-        effects: &mut Effects,
-    ) -> Option<usize> {
         effects.tally.received += 1;
         if message.expired(now.wall) {
             effects.tally.expired += 1;
-            return None;
+            return Ok(None);
         }
         let stored = self.admit(now, message, pressed, effects);
         self.check_invariants();
-        stored
+        Ok(stored)
     }
 
     /// Takes over a message from another destination, whatever the queue already holds: it was
@@ -238,6 +219,7 @@ impl Queue {
         };
         if self.pending.is_empty() && self.ring_front().is_some() {
             effects.tally.memory_delta += signed(entry.bytes());
+            self.pending.passed(position);
             self.give_to_next(entry, effects);
         } else {
             self.wait(entry, pressed, effects);
@@ -247,15 +229,17 @@ impl Queue {
     }
 
     /// Lets a new message wait, on disk only if memory has no room for it.
-    fn wait(&mut self, entry: Entry, pressed: bool, effects: &mut Effects) {
+    pub(super) fn wait(&mut self, entry: Entry, pressed: bool, effects: &mut Effects) {
         effects.tally.ready_delta += 1;
         let window = if pressed {
             self.policy.memory_window_bytes.min(PRESSED_WINDOW)
         } else {
             self.policy.memory_window_bytes
         };
-        let (priority, bytes) = (entry.message.priority, entry.bytes());
-        if self.policy.keep == Keep::Nothing || !self.pending.overflows(priority, bytes, window) {
+        let (position, priority, bytes) = (entry.position, entry.message.priority, entry.bytes());
+        if self.policy.keep == Keep::Nothing
+            || !self.pending.overflows(position, priority, bytes, window)
+        {
             effects.tally.memory_delta += signed(bytes);
             self.pending.push(entry);
             return;
@@ -269,7 +253,7 @@ impl Queue {
                 transient: true,
             });
         }
-        self.pending.push_on_disk(entry.position, priority, bytes);
+        self.pending.push_on_disk(position, priority, bytes);
     }
 
     /// Emits what makes a message durable. The horizon goes first where there are consumers, so that
@@ -354,10 +338,15 @@ impl Queue {
                 covered: false,
             }
         });
-        self.pending
+        let late = self
+            .pending
             .page_in(priority, entries, page.resume_at, page.exhausted);
         effects.tally.memory_delta += signed(self.pending.resident_bytes()) - signed(before);
         effects.tally.ready_delta += signed(self.pending.count()) - signed(ready_before);
+        for entry in late {
+            effects.tally.memory_delta -= signed(entry.bytes());
+            self.wait(entry, false, effects);
+        }
         self.dispatch(now, effects);
         self.check_invariants();
     }
@@ -369,14 +358,11 @@ impl Queue {
     }
 
     /// Prepares for a clean stop: nothing is in flight any more, so what is stored about each message
-    /// is exact and no horizon is needed.
+    /// is exact, and the horizon goes back to where it was at the start: what was flagged by it then
+    /// and was not delivered since is known by nothing else.
     pub fn seal(&mut self, effects: &mut Effects) {
-        if self.defined && self.horizon.requested() > Position(0) && self.unsettled == 0 {
-            let position = Position(0);
-            effects.persist.push(Persist::Horizon {
-                destination: self.id,
-                position,
-            });
+        if self.defined && self.unsettled == 0 {
+            self.horizon.seal(self.id, self.pending.is_empty(), effects);
         }
     }
 

@@ -128,12 +128,7 @@ impl Queue {
             }
         }
         effects.tally.ready_delta += 1;
-        let bytes = entry.bytes();
-        let resident = self.pending.resident_bytes();
-        self.pending.insert(entry);
-        if self.pending.resident_bytes() == resident {
-            effects.tally.memory_delta -= signed(bytes);
-        }
+        self.pending.push(entry);
     }
 
     fn forward_dead(

@@ -576,9 +576,9 @@ fn marked_deliveries_outlive_their_subscription_until_the_transaction_ends() {
 fn a_reserved_place_keeps_its_order() {
     let (mut queue, mut effects) = (queue(), Effects::default());
     let held = Arc::new(persistent(1));
-    let reserved = queue.reserve(&held, &mut effects).unwrap();
+    let reserved = queue.reserve(&held, &mut effects);
     send(&mut queue, persistent(2), &mut effects);
-    queue.place(NOW, reserved, held, &mut effects);
+    queue.place(NOW, reserved, held, false, &mut effects);
     assert_eq!(changes(&mut effects), ["define", "put 1", "put 2"]);
     assert_eq!(queue.ready_count(), 2);
     subscribe(&mut queue, 1, 5, &mut effects);

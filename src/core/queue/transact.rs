@@ -19,7 +19,15 @@ use super::{Queue, signed};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserved {
     position: Position,
+    stored: bool,
     covered: bool,
+}
+
+impl Reserved {
+    /// Whether the message is one that is stored, by the last change that `reserve` emitted.
+    pub fn is_stored(&self) -> bool {
+        self.stored
+    }
 }
 
 impl Queue {
@@ -106,44 +114,51 @@ impl Queue {
         self.check_invariants();
     }
 
-    /// Emits the durable change of a message that a transaction sends, and keeps a place for it. A
-    /// message that is not to be stored needs none: it is enqueued when the commit is durable.
-    pub fn reserve(&mut self, message: &Arc<Message>, effects: &mut Effects) -> Option<Reserved> {
-        if !message.persistent || self.policy.keep != Keep::All {
-            return None;
-        }
+    /// Keeps a place for a message that a transaction sends, and emits the change that makes it durable
+    /// if it is one that is stored.
+    pub fn reserve(&mut self, message: &Arc<Message>, effects: &mut Effects) -> Reserved {
         self.last_position = self.last_position.next();
         let position = self.last_position;
-        self.put(position, message, effects);
+        let stored = message.persistent && self.policy.keep == Keep::All;
+        if stored {
+            self.put(position, message, effects);
+        }
         self.pending.reserve(position);
-        Some(Reserved {
+        Reserved {
             position,
+            stored,
             covered: position <= self.horizon.requested(),
-        })
+        }
     }
 
-    /// Puts a durable message in the place that was reserved for it.
+    /// Puts a message in the place that was reserved for it, durable by now if it is to be.
     pub fn place(
         &mut self,
         now: Now,
         reserved: Reserved,
         message: Arc<Message>,
+        pressed: bool,
         effects: &mut Effects,
     ) {
         effects.tally.received += 1;
         effects.tally.routed += 1;
-        let Reserved { position, covered } = reserved;
+        self.pending.forget(reserved.position);
         let entry = Entry {
-            position,
+            position: reserved.position,
             message,
             state: None,
-            stored: true,
-            covered,
+            stored: reserved.stored,
+            covered: reserved.covered,
         };
-        let (bytes, count) = (self.pending.resident_bytes(), self.pending.count());
-        self.pending.insert(entry);
-        effects.tally.memory_delta += signed(self.pending.resident_bytes()) - signed(bytes);
-        effects.tally.ready_delta += signed(self.pending.count()) - signed(count);
+        if self
+            .pending
+            .awaits_page(entry.position, entry.message.priority)
+        {
+            effects.tally.memory_delta += signed(entry.bytes());
+            self.pending.keep_aside(entry);
+        } else {
+            self.wait(entry, pressed, effects);
+        }
         self.dispatch(now, effects);
         self.check_invariants();
     }

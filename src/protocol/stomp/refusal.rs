@@ -175,7 +175,8 @@ impl From<&Refusal> for Refused {
             ),
             Refusal::NoTransaction => Self::new(
                 Code::UnknownTransaction,
-                "The transaction has ended meanwhile, by its time-out (limits.tx_timeout)",
+                "The transaction has ended meanwhile: something in it was refused, or its time was over \
+                 (limits.tx_timeout)",
             ),
             Refusal::StoreFailed { .. } => Self::new(
                 Code::StoreFailed,

@@ -1,0 +1,111 @@
+//! What a seed decides before the first step: how tight the broker's limits are, how durable it is,
+//! how rough the run will be.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use tidegate::internal::broker::{BrokerConfig, BrokerLimits, StoreConfig};
+use tidegate::internal::core::{DestinationName, DestinationPolicy, Keep};
+use tidegate::internal::store::Durability;
+
+/// The setting of one run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub broker: BrokerConfig,
+    pub queues: usize,
+    pub topics: usize,
+    pub clients: usize,
+    pub steps: usize,
+    /// Crashes and failures of the store happen.
+    pub rough: bool,
+    /// Clients are cut off, or read slowly.
+    pub shaky: bool,
+    /// Transactions happen.
+    pub transactions: bool,
+    /// Messages have different priorities.
+    pub priorities: bool,
+    /// Some messages expire.
+    pub expirations: bool,
+    /// Clients refuse messages often.
+    pub picky: bool,
+}
+
+impl Scenario {
+    /// What this seed wants.
+    pub fn of(rng: &mut Rng, steps: usize) -> Self {
+        let durability = match rng.u8(..10) {
+            0..7 => Durability::Sync,
+            7..9 => Durability::Relaxed {
+                interval: Duration::from_millis(50),
+            },
+            _ => Durability::None,
+        };
+        let keep = match durability {
+            Durability::None => Keep::Overflow,
+            Durability::Sync | Durability::Relaxed { .. } if rng.u8(..10) > 0 => Keep::All,
+            Durability::Sync | Durability::Relaxed { .. } => Keep::Nothing,
+        };
+        let few = |rng: &mut Rng, chance: f64, low: u64, high: u64, most: u64| {
+            if rng.f64() < chance {
+                rng.u64(low..high)
+            } else {
+                most
+            }
+        };
+        let policy = DestinationPolicy {
+            keep,
+            memory_window_bytes: few(rng, 0.6, 200, 3000, 4 << 20),
+            max_bytes: few(rng, 0.2, 1000, 8000, u64::MAX),
+            redelivery_max: 6,
+            dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
+        };
+        let size = |value: u64| usize::try_from(value).unwrap();
+        let limits = BrokerLimits {
+            outbound_bytes: size(few(rng, 0.4, 100, 2000, 4 << 20)),
+            parked_bytes: size(few(rng, 0.5, 100, 2000, 1 << 20)),
+            full_timeout: Duration::from_secs(2),
+            writer_bytes: size(few(rng, 0.2, 500, 4000, 32 << 20)),
+            transaction_operations: size(few(rng, 0.1, 2, 6, 100_000)),
+            transaction_bytes: size(few(rng, 0.1, 500, 2000, 256 << 20)),
+            ..BrokerLimits::default()
+        };
+        let broker = BrokerConfig {
+            store: StoreConfig::Memory,
+            durability,
+            policy,
+            limits,
+            memory_limit_bytes: few(rng, 0.2, 3000, 20_000, 1 << 30),
+            memory_slow_at: 0.6,
+        };
+        Self {
+            broker,
+            queues: rng.usize(1..4),
+            topics: rng.usize(0..3),
+            clients: rng.usize(2..7),
+            steps,
+            rough: rng.bool(),
+            shaky: rng.u8(..3) > 0,
+            transactions: rng.bool(),
+            priorities: rng.bool(),
+            expirations: rng.u8(..3) == 0,
+            picky: rng.u8(..3) == 0,
+        }
+    }
+
+    /// Whether a receipt for a persistent message means that a crash does not take it.
+    pub fn receipts_are_durable(&self) -> bool {
+        self.broker.durability == Durability::Sync && self.keeps()
+    }
+
+    /// Whether transactions have limits that clients meet.
+    pub fn refuses_transactions(&self) -> bool {
+        let (limits, usual) = (&self.broker.limits, BrokerLimits::default());
+        limits.transaction_operations < usual.transaction_operations
+            || limits.transaction_bytes < usual.transaction_bytes
+    }
+
+    /// Whether persistent messages survive a clean restart.
+    pub fn keeps(&self) -> bool {
+        self.broker.policy.keep == Keep::All
+    }
+}

@@ -1,0 +1,172 @@
+//! A store in memory that can be crashed back to what it has flushed, and told to fail.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tidegate::internal::core::{DeliveryState, Kind, Position, Tick};
+use tidegate::internal::store::{
+    Batch, MemoryStore, PageLimit, Reader, Recovered, Store, StoreError, StoreSize,
+};
+
+/// A message that a start has found in the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Survivor {
+    pub state: DeliveryState,
+    /// Whether the dispatch horizon reaches it.
+    pub covered: bool,
+    pub priority: u8,
+}
+
+/// How a commit is to fail.
+#[derive(Clone, Copy, Debug)]
+pub enum Failure {
+    /// The store has not taken the batch.
+    Before,
+    /// It has, and could not say so.
+    After,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// All that was ever committed, oldest first.
+    history: Vec<Batch>,
+    /// How many of them were flushed.
+    flushed: usize,
+    starts: usize,
+    live: MemoryStore,
+    fail: Option<Failure>,
+    failed: bool,
+    found: BTreeMap<(String, String), Survivor>,
+    doubles: Vec<String>,
+}
+
+/// A handle of the store; the broker is given another one.
+#[derive(Clone, Debug, Default)]
+pub struct Disk(Arc<Mutex<Inner>>);
+
+impl Disk {
+    /// Forgets what was not flushed, except for the oldest of it as far as `keep` goes.
+    pub fn crash(&self, keep: usize) {
+        let mut inner = self.0.lock();
+        let kept = (inner.flushed + keep).min(inner.history.len());
+        inner.history.truncate(kept);
+        inner.flushed = kept;
+        let mut live = MemoryStore::default();
+        for _ in 0..inner.starts {
+            live.recover().unwrap();
+        }
+        for batch in &inner.history {
+            live.commit(batch, true).unwrap();
+        }
+        inner.live = live;
+        inner.fail = None;
+        inner.failed = false;
+    }
+
+    /// Lets the next commit fail.
+    pub fn fail_next(&self, how: Failure) {
+        self.0.lock().fail = Some(how);
+    }
+
+    /// How many commits were not flushed.
+    pub fn unflushed(&self) -> usize {
+        let inner = self.0.lock();
+        inner.history.len() - inner.flushed
+    }
+
+    /// What the last start has found, by queue and body, and bodies that were there twice.
+    pub fn found(&self) -> (BTreeMap<(String, String), Survivor>, Vec<String>) {
+        let inner = self.0.lock();
+        (inner.found.clone(), inner.doubles.clone())
+    }
+
+    /// Bytes of messages that it holds.
+    pub fn live_bytes(&self) -> u64 {
+        self.0.lock().live.size().live
+    }
+}
+
+impl Store for Disk {
+    fn commit(&mut self, batch: &Batch, flush: bool) -> Result<(), StoreError> {
+        let mut inner = self.0.lock();
+        assert!(!inner.failed, "a commit after one that has failed");
+        let fail = inner.fail.take();
+        inner.failed = fail.is_some();
+        if !matches!(fail, Some(Failure::Before)) {
+            inner.history.push(batch.clone());
+            inner.live.commit(batch, flush)?;
+            if flush {
+                inner.flushed = inner.history.len();
+            }
+        }
+        match fail {
+            Some(_) => Err(StoreError::Failed("told to".to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        let mut inner = self.0.lock();
+        inner.flushed = inner.history.len();
+        Ok(())
+    }
+
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        let mut inner = self.0.lock();
+        inner.starts += 1;
+        let recovered = inner.live.recover()?;
+        inner.found.clear();
+        inner.doubles.clear();
+        for destination in &recovered.destinations {
+            let name = destination.name.name().to_owned();
+            let limit = PageLimit {
+                messages: usize::MAX,
+                bytes: usize::MAX,
+            };
+            let reader = inner.live.reader();
+            let page = reader.read(destination.id, Position(0), None, limit)?;
+            for (position, message, state) in page.messages {
+                assert_eq!(
+                    destination.name.kind(),
+                    Kind::Queue,
+                    "a topic's message survived"
+                );
+                let body = String::from_utf8_lossy(message.encoded.body()).into_owned();
+                let survivor = Survivor {
+                    state,
+                    covered: position <= destination.horizon,
+                    priority: message.priority.get(),
+                };
+                if inner
+                    .found
+                    .insert((name.clone(), body.clone()), survivor)
+                    .is_some()
+                {
+                    inner.doubles.push(body);
+                }
+            }
+        }
+        Ok(recovered)
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.0.lock().live.reader()
+    }
+
+    fn tidy(&mut self, now: Tick) -> Result<Option<Tick>, StoreError> {
+        self.0.lock().live.tidy(now)
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.0.lock().live.close()
+    }
+
+    fn size(&self) -> StoreSize {
+        self.0.lock().live.size()
+    }
+
+    fn engine(&self) -> &'static str {
+        "simulated"
+    }
+}
