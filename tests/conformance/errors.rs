@@ -19,7 +19,7 @@ struct Row {
     limit: Option<(&'static str, bool)>,
 }
 
-fn row(code: Code, provoke: fn() -> Provoked, names: &'static str) -> Row {
+const fn row(code: Code, provoke: fn() -> Provoked, names: &'static str) -> Row {
     Row {
         code,
         provoke,
@@ -31,157 +31,167 @@ fn row(code: Code, provoke: fn() -> Provoked, names: &'static str) -> Row {
 }
 
 impl Row {
-    fn closes(mut self) -> Self {
+    const fn closes(mut self) -> Self {
         self.closed = true;
         self
     }
 
     /// What could not be read as a frame has no receipt that could be named.
-    fn without_receipt(mut self) -> Self {
+    const fn without_receipt(mut self) -> Self {
         self.receipt = false;
         self
     }
 
-    fn at(mut self, key: &'static str, actual: bool) -> Self {
+    const fn at(mut self, key: &'static str, actual: bool) -> Self {
         self.limit = Some((key, actual));
         self
     }
 }
 
-fn table() -> Vec<Row> {
-    use Code::*;
-    vec![
-        row(UnknownCommand, unknown_command, "Unknown STOMP action: SED")
-            .closes()
-            .without_receipt(),
-        row(
-            MalformedFrame,
-            malformed_frame,
-            "line 2 of the frame has no colon: no colon",
-        )
+const TABLE: &[Row] = &[
+    row(
+        Code::UnknownCommand,
+        unknown_command,
+        "Unknown STOMP action: SED",
+    )
+    .closes()
+    .without_receipt(),
+    row(
+        Code::MalformedFrame,
+        malformed_frame,
+        "line 2 of the frame has no colon: no colon",
+    )
+    .closes()
+    .without_receipt(),
+    row(
+        Code::InvalidContentLength,
+        content_length,
+        "may not be negative: -1",
+    )
+    .closes()
+    .without_receipt(),
+    row(
+        Code::FrameTooLarge,
+        too_large,
+        "maximum data length was exceeded: 2000, the limit is 1000",
+    )
+    .closes()
+    .without_receipt()
+    .at("limits.max_frame", true),
+    row(
+        Code::NotConnected,
+        not_connected,
+        "before CONNECT or STOMP frame: SEND",
+    )
+    .closes(),
+    row(
+        Code::AlreadyConnected,
+        already_connected,
+        "duplicate CONNECT or STOMP frame",
+    )
+    .closes(),
+    row(
+        Code::UnexpectedFrame,
+        unexpected_frame,
+        "RECEIPT is only expected from a server",
+    )
+    .closes(),
+    row(
+        Code::VersionMismatch,
+        version_mismatch,
+        "Invalid Protocol version[2.0]",
+    )
+    .closes(),
+    row(
+        Code::InvalidHeartBeat,
+        invalid_heart_beat,
+        "Invalid heart-beat header:T,0",
+    )
+    .closes(),
+    row(
+        Code::HeartBeatRequired,
+        heart_beat_required,
+        "wants heart-beats",
+    )
+    .closes(),
+    row(
+        Code::HeartBeatTimeout,
+        heart_beat_timeout,
+        "No data came for 4s, agreed was a heart-beat every 1s",
+    )
+    .closes()
+    .without_receipt(),
+    row(
+        Code::LoginTimeout,
+        login_timeout,
+        "No CONNECT came within 10s (limits.login_timeout)",
+    )
+    .closes()
+    .without_receipt(),
+    row(Code::MissingHeader, missing_header, "(header: destination)"),
+    row(
+        Code::InvalidHeader,
+        invalid_header,
+        "The header priority is 'high'",
+    ),
+    row(
+        Code::InvalidDestination,
+        invalid_destination,
+        "The destination '/queue/' cannot be used",
+    ),
+    row(
+        Code::NotSupported,
+        not_supported,
+        "The header selector asks for a selector",
+    ),
+    row(
+        Code::SubscriptionExists,
+        subscription_exists,
+        "A subscription with the id 'one' exists",
+    ),
+    row(
+        Code::UnknownSubscription,
+        unknown_subscription,
+        "No subscription matched: 'none'",
+    ),
+    row(
+        Code::UnknownAck,
+        unknown_ack,
+        "[none]: it is no id that this broker gave",
+    ),
+    row(
+        Code::TransactionExists,
+        transaction_exists,
+        "The transaction was already started: tx",
+    ),
+    row(
+        Code::UnknownTransaction,
+        unknown_transaction,
+        "Invalid transaction id: none",
+    ),
+    row(
+        Code::LimitReached,
+        limit_reached,
+        "has 1 subscriptions, as many as it may",
+    )
+    .at("limits.max_subscriptions_per_connection", false),
+    row(Code::Full, full, "No room: the queue holds").at("destination.max_bytes", true),
+    row(
+        Code::StoreFailed,
+        store_failed,
+        "cannot store messages any more",
+    )
+    .closes(),
+    row(Code::Shutdown, shutdown, "The broker is stopping")
         .closes()
         .without_receipt(),
-        row(
-            InvalidContentLength,
-            content_length,
-            "may not be negative: -1",
-        )
-        .closes()
-        .without_receipt(),
-        row(
-            FrameTooLarge,
-            too_large,
-            "maximum data length was exceeded: 2000, the limit is 1000",
-        )
-        .closes()
-        .without_receipt()
-        .at("limits.max_frame", true),
-        row(
-            NotConnected,
-            not_connected,
-            "before CONNECT or STOMP frame: SEND",
-        )
-        .closes(),
-        row(
-            AlreadyConnected,
-            already_connected,
-            "duplicate CONNECT or STOMP frame",
-        )
-        .closes(),
-        row(
-            UnexpectedFrame,
-            unexpected_frame,
-            "RECEIPT is only expected from a server",
-        )
-        .closes(),
-        row(
-            VersionMismatch,
-            version_mismatch,
-            "Invalid Protocol version[2.0]",
-        )
-        .closes(),
-        row(
-            InvalidHeartBeat,
-            invalid_heart_beat,
-            "Invalid heart-beat header:T,0",
-        )
-        .closes(),
-        row(HeartBeatRequired, heart_beat_required, "wants heart-beats").closes(),
-        row(
-            HeartBeatTimeout,
-            heart_beat_timeout,
-            "No data came for 4s, agreed was a heart-beat every 1s",
-        )
-        .closes()
-        .without_receipt(),
-        row(
-            LoginTimeout,
-            login_timeout,
-            "No CONNECT came within 10s (limits.login_timeout)",
-        )
-        .closes()
-        .without_receipt(),
-        row(MissingHeader, missing_header, "(header: destination)"),
-        row(
-            InvalidHeader,
-            invalid_header,
-            "The header priority is 'high'",
-        ),
-        row(
-            InvalidDestination,
-            invalid_destination,
-            "The destination '/queue/' cannot be used",
-        ),
-        row(
-            NotSupported,
-            not_supported,
-            "The header selector asks for a selector",
-        ),
-        row(
-            SubscriptionExists,
-            subscription_exists,
-            "A subscription with the id 'one' exists",
-        ),
-        row(
-            UnknownSubscription,
-            unknown_subscription,
-            "No subscription matched: 'none'",
-        ),
-        row(
-            UnknownAck,
-            unknown_ack,
-            "[none]: it is no id that this broker gave",
-        ),
-        row(
-            TransactionExists,
-            transaction_exists,
-            "The transaction was already started: tx",
-        ),
-        row(
-            UnknownTransaction,
-            unknown_transaction,
-            "Invalid transaction id: none",
-        ),
-        row(
-            LimitReached,
-            limit_reached,
-            "has 1 subscriptions, as many as it may",
-        )
-        .at("limits.max_subscriptions_per_connection", false),
-        row(Full, full, "No room: the queue holds").at("destination.max_bytes", true),
-        row(StoreFailed, store_failed, "cannot store messages any more").closes(),
-        row(Shutdown, shutdown, "The broker is stopping")
-            .closes()
-            .without_receipt(),
-    ]
-}
+];
 
 #[test]
 fn every_code_is_told_as_documented() {
-    let table = table();
-    let codes: Vec<_> = table.iter().map(|row| row.code).collect();
+    let codes: Vec<_> = TABLE.iter().map(|row| row.code).collect();
     assert_eq!(codes, Code::ALL, "each code has its row");
-    for row in table {
+    for row in TABLE {
         let Provoked {
             mut world,
             client,
@@ -223,7 +233,7 @@ fn every_code_is_told_as_documented() {
 /// As the standard wants it, where the listener says so.
 #[test]
 fn every_error_closes_in_strict_mode() {
-    for row in table() {
+    for row in TABLE {
         let Provoked {
             world,
             client,

@@ -29,34 +29,7 @@ impl Peer {
         }
         let destination = destination::parse(&text, For::Subscribe)?;
         reject_unbuilt(headers)?;
-        let name = headers.get(b"id").filter(|id| !id.is_empty());
-        if name.is_none() && self.config.strict_subscription_id && self.version > Version::V1_0 {
-            return Err(Refused::missing(
-                "SUBSCRIBE received without a subscription id!",
-                "id",
-            ));
-        }
-        let name = name.map(|name| own_name("id", &name)).transpose()?;
-        if name
-            .as_ref()
-            .is_some_and(|name| self.subscriptions.named(name).is_some())
-        {
-            return Err(Refused::new(
-                Code::SubscriptionExists,
-                format!(
-                    "A subscription with the id '{}' exists",
-                    shown(name.as_deref().unwrap_or_default())
-                ),
-            ));
-        }
-        let most = self.config.max_subscriptions;
-        if self.subscriptions.len() >= most {
-            return Err(Refused::new(
-                Code::LimitReached,
-                format!("The connection has {most} subscriptions, as many as it may"),
-            )
-            .at_limit("limits.max_subscriptions_per_connection", None, most as u64));
-        }
+        let name = self.new_name(headers)?;
         let mode = ack_mode(headers);
         let prefetch = self.prefetch(destination.kind(), headers)?;
         let kind = destination.kind();
@@ -85,6 +58,39 @@ impl Peer {
             token,
         });
         Ok(())
+    }
+
+    /// The peer's name for one more subscription, if it may have one.
+    fn new_name(&self, headers: &Headers<'_>) -> Result<Option<Box<[u8]>>, Refused> {
+        let name = headers.get(b"id").filter(|id| !id.is_empty());
+        if name.is_none() && self.config.strict_subscription_id && self.version > Version::V1_0 {
+            return Err(Refused::missing(
+                "SUBSCRIBE received without a subscription id!",
+                "id",
+            ));
+        }
+        let name = name.map(|name| own_name("id", &name)).transpose()?;
+        if name
+            .as_ref()
+            .is_some_and(|name| self.subscriptions.named(name).is_some())
+        {
+            return Err(Refused::new(
+                Code::SubscriptionExists,
+                format!(
+                    "A subscription with the id '{}' exists",
+                    shown(name.as_deref().unwrap_or_default())
+                ),
+            ));
+        }
+        let most = self.config.max_subscriptions;
+        if self.subscriptions.len() >= most {
+            return Err(Refused::new(
+                Code::LimitReached,
+                format!("The connection has {most} subscriptions, as many as it may"),
+            )
+            .at_limit("limits.max_subscriptions_per_connection", None, most as u64));
+        }
+        Ok(name)
     }
 
     pub(super) fn unsubscribe(
