@@ -1,0 +1,8 @@
+//! The real binary: started, spoken to, mistreated, killed.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod hostile;
+mod kill;
+mod start;
