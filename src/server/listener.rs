@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -24,6 +25,9 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 6;
+
+/// The log hears of refused connections at most so often, in milliseconds.
+const WARN_INTERVAL: u64 = 1000;
 
 /// How many connections there may be, over all listeners.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +138,8 @@ pub(super) struct Listener {
     pub(super) budget: Budget,
     pub(super) metrics: ListenerMetrics,
     pub(super) protocol_metrics: Arc<ProtocolMetrics>,
+    /// When the log was told last that connections are refused, as a tick.
+    pub(super) warned: AtomicU64,
 }
 
 impl Listener {
@@ -166,8 +172,7 @@ impl Listener {
         let mut session = stomp::Session::new(Arc::clone(&self.session), id, clock.now());
         let admitted = self.connections.add(id, peer.ip(), connection.outbox());
         if let Err(overload) = &admitted {
-            tracing::warn!(target: "tidegate::listener", listener = self.name, %peer, %overload,
-                "connection refused");
+            self.warn_of_overload(peer, overload);
             session.refuse(overload);
         }
         self.metrics.opened.increment(1);
@@ -185,6 +190,21 @@ impl Listener {
             let (ending, error) = driver.await;
             this.farewell(id, peer, ending, error, admitted.is_ok());
         });
+    }
+
+    /// At most once a second: whoever knocks must not fill the log.
+    fn warn_of_overload(&self, peer: SocketAddr, overload: &stomp::Overload) {
+        let now = self.broker.clock().now().tick.0.max(1);
+        let last = self.warned.load(Ordering::Relaxed);
+        if (last == 0 || now >= last + WARN_INTERVAL)
+            && self
+                .warned
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            tracing::warn!(target: "tidegate::listener", listener = self.name, %peer, %overload,
+                "connections are refused");
+        }
     }
 
     fn farewell(

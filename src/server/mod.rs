@@ -142,6 +142,7 @@ impl Server {
                 budget: settings::budget(&settings.server),
                 metrics: ListenerMetrics::register("stomp", "tcp", name),
                 protocol_metrics: Arc::clone(&protocol_metrics),
+                warned: 0.into(),
             };
             server.accepting.spawn(listener.run(stopping.clone()));
         }

@@ -299,7 +299,7 @@ fn bench_measures_and_compares() {
         "--rounds",
         "1",
         "--seconds",
-        "0.2",
+        "0.05",
         "--backlog",
         "500",
         "--json",
