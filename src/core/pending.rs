@@ -49,6 +49,23 @@ impl Level {
     fn is_empty(&self) -> bool {
         self.resident.is_empty() && self.tail.count == 0
     }
+
+    /// Adds a message in memory in its place, which mostly is the last.
+    fn add(&mut self, entry: Entry) {
+        let position = entry.position;
+        if self
+            .resident
+            .back()
+            .is_none_or(|last| last.position < position)
+        {
+            self.resident.push_back(entry);
+        } else {
+            let place = self
+                .resident
+                .partition_point(|other| other.position < position);
+            self.resident.insert(place, entry);
+        }
+    }
 }
 
 /// What the next message is.
@@ -130,16 +147,7 @@ impl Pending {
     /// Adds a message that waits in memory, in its place.
     pub(super) fn push(&mut self, entry: Entry) {
         self.admit(&entry);
-        let resident = &mut self.level_mut(entry.message.priority).resident;
-        if resident
-            .back()
-            .is_none_or(|last| last.position < entry.position)
-        {
-            resident.push_back(entry);
-        } else {
-            let place = resident.partition_point(|other| other.position < entry.position);
-            resident.insert(place, entry);
-        }
+        self.level_mut(entry.message.priority).add(entry);
     }
 
     /// Counts a message that only the store keeps.
@@ -268,7 +276,7 @@ impl Pending {
             brought.bytes += entry.bytes();
             resident_bytes += entry.bytes();
             newest = newest.max(entry.position);
-            level.resident.push_back(entry);
+            level.add(entry);
         }
         // Counted but not there any more: the store is the truth. What was added to the tail since the
         // page was asked for need not have been there to read.

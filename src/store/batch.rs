@@ -86,16 +86,17 @@ impl Batch {
 
     /// Adds a change that nobody waits for.
     pub fn add(&mut self, change: Persist) {
-        self.push(change, None, &mut Vec::new());
+        self.push(change, None, false, &mut Vec::new());
     }
 
-    /// Adds a change. The waiter, if there is one, waits for this very change. Reports in `told` who
-    /// need not wait any longer, the waiter of this change perhaps among them; returns whether this
-    /// change is still to be waited for.
+    /// Adds a change. The waiter, if there is one, waits for this very change, and if it is `joint` for
+    /// others before it as well. Reports in `told` who need not wait any longer, the waiter of this
+    /// change perhaps among them; returns whether this change is still to be waited for.
     pub(super) fn push(
         &mut self,
         change: Persist,
         waiter: Option<&Arc<dyn Durable>>,
+        joint: bool,
         told: &mut Vec<Cancelled>,
     ) -> bool {
         let index = self.changes.len();
@@ -112,8 +113,8 @@ impl Batch {
             }
             Persist::Remove { at } => {
                 if let Some(put) = self.puts.remove(at) {
-                    self.cancel(&put, waiter, told);
-                    return false;
+                    self.cancel(&put, waiter.filter(|_| !joint), told);
+                    return joint && waiter.is_some();
                 }
             }
             Persist::Define { .. }

@@ -100,7 +100,7 @@ pub(super) fn commit(store: &mut dyn Store, changes: impl IntoIterator<Item = Pe
 pub(super) fn batch(changes: impl IntoIterator<Item = Persist>) -> Batch {
     let mut batch = Batch::new(Sequence(1));
     for change in changes {
-        batch.push(change, None, &mut Vec::new());
+        batch.add(change);
     }
     batch
 }

@@ -172,14 +172,19 @@ impl Writer {
         let mut gather = self.gather.lock();
         let first = gather.open.next();
         let mut awaited = awaited.iter().copied().peekable();
+        // Whether a change behind the last awaited one is to be stored. Who settles several messages
+        // waits for the last of them; that one may be cancelled, and the others must not be forgotten.
+        let mut joint = false;
         for (index, change) in changes.drain(..).enumerate() {
             let waiter = waiter.filter(|_| awaited.next_if_eq(&index).is_some());
-            if gather.open.push(change, waiter, &mut told)
+            let cancelled = gather.open.cancelled();
+            if gather.open.push(change, waiter, joint, &mut told)
                 && let Some(waiter) = waiter
             {
                 gather.await_open(waiter);
                 failed.clone_from(&gather.failed);
             }
+            joint = waiter.is_none() && (joint || gather.open.cancelled() == cancelled);
         }
         self.appended(&mut gather);
         drop(gather);

@@ -87,7 +87,10 @@ impl Model {
             !settled,
             "settled, and back after a {stop:?} stop: {message:?}"
         );
-        let may_leave = message.copy.held.is_some_and(|held| held.leaving);
+        let subs = &self.subs;
+        let may_leave = message.copy.held.is_some_and(|held| {
+            held.leaving || matches!(subs[held.sub].stage, Stage::Ending | Stage::Ended)
+        });
         let newly_dead = dead && !message.dead;
         let most = message.copy.returns + u32::from(may_leave);
         let flagged = survivor.state.redelivered || survivor.covered;
@@ -151,11 +154,24 @@ impl Model {
                     );
                     if done.is_empty() {
                         self.undone(unit);
+                        if undone.is_empty() {
+                            self.leave_open(unit);
+                        }
                     } else {
                         self.committed(unit);
                     }
                 }
                 UnitStage::Committed | UnitStage::Undone => {}
+            }
+        }
+    }
+
+    /// Nothing tells whether a transaction was carried out: what it has settled may be gone.
+    fn leave_open(&mut self, unit: usize) {
+        for (sub, number) in self.units[unit].accepts.clone() {
+            let copy = self.copy(sub, number);
+            if copy.acked == Acked::No {
+                copy.acked = Acked::Issued;
             }
         }
     }

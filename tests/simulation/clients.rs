@@ -19,7 +19,8 @@ pub enum Op {
     Subscribe(SubId),
     Unsubscribe(SubId),
     Accept(SubId, Vec<Number>),
-    Refuse(SubId, Number),
+    /// With how often it had returned before.
+    Refuse(SubId, Number, u32),
     Begin(UnitId),
     Stage(UnitId),
     Commit(UnitId),
@@ -322,7 +323,8 @@ impl Sim {
             Op::Accept(sub, numbers)
         } else {
             self.model.nack(sub, number, unit);
-            Op::Refuse(sub, number)
+            let returns = self.model.copy(sub, number).returns;
+            Op::Refuse(sub, number, returns)
         };
         if let Some(unit) = unit {
             frame = frame.with("transaction", &self.model.units[unit].name);
@@ -377,8 +379,9 @@ impl Sim {
     /// Subscriptions whose deliveries a transaction settles.
     pub fn touched(&self, unit: UnitId) -> Vec<SubId> {
         let unit = &self.model.units[unit];
-        let both = unit.accepts.iter().chain(&unit.refuses);
-        let mut subs: Vec<_> = both.map(|(sub, _)| *sub).collect();
+        let accepts = unit.accepts.iter().map(|(sub, _)| *sub);
+        let refuses = unit.refuses.iter().map(|(sub, ..)| *sub);
+        let mut subs: Vec<_> = accepts.chain(refuses).collect();
         subs.sort_unstable();
         subs.dedup();
         subs

@@ -4,7 +4,7 @@ use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
 use tidegate::internal::core::AckMode;
 
 use super::clients::{Delivered, Op, shown};
-use super::model::{Acked, Stage, SubId, UnitId, UnitStage};
+use super::model::{Acked, Sent, Stage, SubId, UnitId, UnitStage};
 use super::world::Sim;
 
 impl Sim {
@@ -131,7 +131,10 @@ impl Sim {
 
     fn granted(&mut self, op: Op) {
         match op {
-            Op::Send(number) => self.model.accepted(number),
+            Op::Send(number) => {
+                self.model.accepted(number);
+                self.check_stored(number);
+            }
             Op::Subscribe(sub) => {
                 self.model.subs[sub].receipt_due = false;
                 if self.model.subs[sub].stage == Stage::Asked {
@@ -144,12 +147,23 @@ impl Sim {
                 }
                 self.model.ended(sub, false, true);
             }
-            Op::Accept(sub, numbers) => self.model.settled(sub, &numbers, true),
-            Op::Refuse(sub, number) => self.model.refused(sub, number),
+            Op::Accept(sub, numbers) => {
+                self.model.settled(sub, &numbers, true);
+                for number in numbers {
+                    self.check_removed(sub, number);
+                }
+            }
+            Op::Refuse(sub, number, returns) => self.model.refused(sub, number, returns),
             Op::Commit(unit) => {
                 self.model.committed(unit);
-                for (sub, number) in self.model.units[unit].refuses.clone() {
-                    self.model.refused(sub, number);
+                for number in self.model.units[unit].sends.clone() {
+                    self.check_stored(number);
+                }
+                for (sub, number) in self.model.units[unit].accepts.clone() {
+                    self.check_removed(sub, number);
+                }
+                for (sub, number, returns) in self.model.units[unit].refuses.clone() {
+                    self.model.refused(sub, number, returns);
                 }
             }
             Op::Abort(unit) => {
@@ -159,6 +173,32 @@ impl Sim {
             }
             Op::Begin(_) | Op::Stage(_) | Op::Disconnect => {}
         }
+    }
+
+    /// The receipt of a message is a promise: it is in the store, or its consumer has settled it.
+    fn check_stored(&self, number: usize) {
+        let message = &self.model.messages[number];
+        let promised = message.durable
+            && !self.model.is_topic(message.place)
+            && message.copy.acked == Acked::No
+            && message.sent == Sent::Sure
+            && message.expires.is_none();
+        assert!(
+            !promised || self.disk.holds(&message.body),
+            "has a receipt and is not stored: {message:?}"
+        );
+    }
+
+    /// The receipt of an acknowledgement is a promise, too.
+    fn check_removed(&self, sub: SubId, number: usize) {
+        let message = &self.model.messages[number];
+        let promised = self.model.receipts_are_durable
+            && message.persistent
+            && !self.model.is_topic(self.model.subs[sub].place);
+        assert!(
+            !promised || !self.disk.holds(&message.body),
+            "its acknowledgement has a receipt, and it is still stored: {message:?}"
+        );
     }
 
     fn hear_error(&mut self, client: usize, frame: &OwnedFrame) {

@@ -181,7 +181,7 @@ pub struct Unit {
     pub stage: UnitStage,
     pub sends: Vec<Number>,
     pub accepts: Vec<(SubId, Number)>,
-    pub refuses: Vec<(SubId, Number)>,
+    pub refuses: Vec<(SubId, Number, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -299,10 +299,11 @@ impl Model {
         let copy = self
             .held(sub, number)
             .expect("only what is held is refused");
+        let returns = copy.returns;
         let held = copy.held.as_mut().expect("it is held");
         if let Some(unit) = unit {
             held.nacked_in = Some(unit);
-            self.units[unit].refuses.push((sub, number));
+            self.units[unit].refuses.push((sub, number, returns));
         } else {
             held.leaving = true;
             copy.fail(true);
@@ -320,12 +321,13 @@ impl Model {
         }
     }
 
-    /// A refusal is carried out.
-    pub fn refused(&mut self, sub: SubId, number: Number) {
+    /// A refusal of a delivery that had returned so often before is carried out.
+    pub fn refused(&mut self, sub: SubId, number: Number, returns: u32) {
         let event = self.event;
         let dead = !self.is_topic(self.subs[sub].place);
         if let Some(copy) = self.held(sub, number)
             && copy.held.is_some_and(|held| held.leaving)
+            && copy.returns == returns
         {
             let certain = !dead || copy.attempts.1 <= 6;
             copy.put_back(certain.then_some(event));
@@ -337,7 +339,7 @@ impl Model {
         for number in self.units[unit].sends.clone() {
             self.issue(number);
         }
-        for (sub, number) in self.units[unit].refuses.clone() {
+        for (sub, number, _) in self.units[unit].refuses.clone() {
             if let Some(copy) = self.held(sub, number) {
                 copy.fail(true);
                 copy.held.as_mut().expect("it is held").leaving = true;
@@ -394,7 +396,7 @@ impl Model {
                 copy.acked = Acked::No;
             }
         }
-        for (sub, number) in self.units[unit].refuses.clone() {
+        for (sub, number, _) in self.units[unit].refuses.clone() {
             self.subs[sub].over = true;
             if let Some(copy) = self.held(sub, number)
                 && let Some(held) = &mut copy.held
@@ -420,7 +422,8 @@ impl Model {
         if self.is_topic(self.subs[sub].place) {
             return;
         }
-        let event = self.event;
+        // What an ABORT gives back that is not through yet returns only then.
+        let event = (self.subs[sub].aborts == 0).then_some(self.event);
         let mut oldest = true;
         let mut certain = exact;
         for number in self.subs[sub].given.clone() {
@@ -434,7 +437,7 @@ impl Model {
                 }
                 oldest = false;
                 let may_die = copy.attempts.1 > 6;
-                copy.put_back((!may_die).then_some(event));
+                copy.put_back(event.filter(|_| !may_die));
             } else if matches!(copy.acked, Acked::Done | Acked::Durable) {
                 copy.held = None;
             } else {

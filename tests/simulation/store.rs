@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tidegate::internal::core::{DeliveryState, Kind, Position, Tick};
+use tidegate::internal::core::{DeliveryState, Kind, Persist, Position, StoredAt, Tick};
 use tidegate::internal::store::{
     Batch, MemoryStore, PageLimit, Reader, Recovered, Store, StoreError, StoreSize,
 };
@@ -37,8 +37,31 @@ struct Inner {
     live: MemoryStore,
     fail: Option<Failure>,
     failed: bool,
+    lied: bool,
     found: BTreeMap<(String, String), Survivor>,
     doubles: Vec<String>,
+    /// What is stored, by the first characters of its body.
+    stored: BTreeMap<StoredAt, String>,
+}
+
+impl Inner {
+    fn note(&mut self, batch: &Batch) {
+        for change in batch.changes() {
+            match change {
+                Persist::Put { at, message, .. } => {
+                    let body = String::from_utf8_lossy(message.encoded.body());
+                    self.stored.insert(*at, body.chars().take(6).collect());
+                }
+                Persist::Remove { at } => {
+                    self.stored.remove(at);
+                }
+                Persist::Define { .. }
+                | Persist::Undefine { .. }
+                | Persist::Returned { .. }
+                | Persist::Horizon { .. } => {}
+            }
+        }
+    }
 }
 
 /// A handle of the store; the broker is given another one.
@@ -60,13 +83,34 @@ impl Disk {
             live.commit(batch, true).unwrap();
         }
         inner.live = live;
+        inner.stored.clear();
+        for batch in inner.history.clone() {
+            inner.note(&batch);
+        }
         inner.fail = None;
         inner.failed = false;
+        inner.lied = false;
     }
 
     /// Lets the next commit fail.
     pub fn fail_next(&self, how: Failure) {
         self.0.lock().fail = Some(how);
+    }
+
+    /// Whether a message is committed, by its body.
+    pub fn holds(&self, body: &str) -> bool {
+        let start = body.get(..6).unwrap_or(body);
+        self.0.lock().stored.values().any(|other| other == start)
+    }
+
+    /// Lets no commit fail any more.
+    pub fn heal(&self) {
+        self.0.lock().fail = None;
+    }
+
+    /// Whether a commit was taken that has failed.
+    pub fn has_lied(&self) -> bool {
+        self.0.lock().lied
     }
 
     /// How many commits were not flushed.
@@ -93,8 +137,10 @@ impl Store for Disk {
         assert!(!inner.failed, "a commit after one that has failed");
         let fail = inner.fail.take();
         inner.failed = fail.is_some();
+        inner.lied = matches!(fail, Some(Failure::After));
         if !matches!(fail, Some(Failure::Before)) {
             inner.history.push(batch.clone());
+            inner.note(batch);
             inner.live.commit(batch, flush)?;
             if flush {
                 inner.flushed = inner.history.len();

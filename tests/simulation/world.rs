@@ -79,7 +79,7 @@ impl Sim {
             commit: None,
             session: Arc::default(),
             tracing: std::env::var_os("TIDEGATE_TRACE").is_some(),
-            patience: 100,
+            patience: 400,
         };
         sim.open();
         sim
@@ -154,7 +154,9 @@ impl Sim {
                     self.turn(client, budget);
                 }
             }
-            700..850 => self.write(),
+            700..850 => {
+                self.write();
+            }
             850..940 => {
                 self.broker().step_pager();
             }
@@ -167,8 +169,8 @@ impl Sim {
                     self.clients[client].peer.reading ^= true;
                 }
             }
-            975..985 => self.someone_leaves(),
-            985..993 => {
+            975..980 => self.someone_leaves(),
+            980..993 => {
                 let open = self.clients.iter().filter(|c| c.peer.is_open()).count();
                 if open < self.scenario.clients {
                     self.connect_any();
@@ -289,8 +291,8 @@ impl Sim {
         self.model.check_order(all);
     }
 
-    /// One part of a commit.
-    fn write(&mut self) {
+    /// One part of a commit. Returns whether there was anything to do.
+    fn write(&mut self) -> bool {
         let now = self.clock.now().tick;
         match self.commit.take() {
             None => {
@@ -299,6 +301,7 @@ impl Sim {
                     batch,
                     result: None,
                 });
+                self.commit.is_some()
             }
             Some(Commit {
                 batch,
@@ -306,11 +309,19 @@ impl Sim {
             }) => {
                 let result = Some(self.broker().writer().commit(&batch, now));
                 self.commit = Some(Commit { batch, result });
+                true
             }
             Some(Commit {
                 batch,
                 result: Some(result),
-            }) => self.broker().writer().finish(&batch, result),
+            }) => {
+                self.broker().writer().finish(&batch, result);
+                if self.disk.has_lied() {
+                    // What clients are told from here on is not what the disk knows.
+                    self.crash();
+                }
+                true
+            }
         }
     }
 
@@ -335,8 +346,7 @@ impl Sim {
                     self.turn(client, WHOLE);
                 }
             }
-            self.write();
-            busy |= self.commit.is_some();
+            busy |= self.write();
             busy |= self.broker().step_pager();
             self.observe(None);
             if !busy {
@@ -398,7 +408,7 @@ impl Sim {
         for client in &mut self.clients {
             client.peer.reading = true;
         }
-        for _ in 0..200 {
+        for _ in 0..1000 {
             self.quiet();
             if self.broker().failure().is_some() {
                 self.crash();
@@ -427,7 +437,7 @@ impl Sim {
             if !busy && self.clients.iter().any(waits) {
                 busy = self.patience > 0;
                 self.patience = self.patience.saturating_sub(1);
-                self.advance(1000);
+                self.advance(2000);
             }
             if !busy {
                 break;
@@ -452,6 +462,7 @@ impl Sim {
 
     /// Ends the run: everybody leaves, one last client empties all queues, and nothing is left.
     pub fn finish(&mut self) {
+        self.disk.heal();
         self.settle_all();
         for client in 0..self.clients.len() {
             if self.clients[client].is_free() {

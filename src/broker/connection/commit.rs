@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use metrics::Counter;
+use rustc_hash::FxHashSet;
 
 use super::super::cell::{Destination, Work};
 use super::super::transaction::{Commit, Placing, Settling, UnitOfWork};
@@ -29,12 +30,15 @@ impl Connection {
         self.shared.metrics.transactions.decrement(1.0);
         let mut changes = Vec::new();
         self.gather_removals(work, &unit, transaction, &mut changes);
+        let pressed = self.shared.flow.pressed();
         let UnitOfWork {
             sends,
             settles,
             bytes,
             ..
         } = unit;
+        // Queues that have stored one of its messages.
+        let mut stored = FxHashSet::default();
         let sends = sends
             .into_iter()
             .map(|(cell, message)| {
@@ -42,10 +46,12 @@ impl Connection {
                     let Destination::Queue(queue) = &mut state.destination else {
                         return None;
                     };
-                    let reserved = queue.reserve(&message, effects);
+                    let behind = stored.contains(&cell.id);
+                    let reserved = queue.reserve(&message, behind, pressed, effects);
                     // What defines the queue and raises its horizon goes ahead; the message itself
                     // has to become durable together with all the others.
                     if reserved.is_stored() {
+                        stored.insert(cell.id);
                         changes.extend(effects.persist.pop());
                     }
                     Some(reserved)

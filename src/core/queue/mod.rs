@@ -229,31 +229,43 @@ impl Queue {
     }
 
     /// Lets a new message wait, on disk only if memory has no room for it.
-    pub(super) fn wait(&mut self, entry: Entry, pressed: bool, effects: &mut Effects) {
+    fn wait(&mut self, entry: Entry, pressed: bool, effects: &mut Effects) {
         effects.tally.ready_delta += 1;
+        if !self.has_no_room(entry.position, &entry.message, pressed) {
+            effects.tally.memory_delta += signed(entry.bytes());
+            self.pending.push(entry);
+            return;
+        }
+        let (position, priority, bytes) = (entry.position, entry.message.priority, entry.bytes());
+        if !entry.stored {
+            self.spill(position, entry.message, effects);
+        }
+        self.pending.push_on_disk(position, priority, bytes);
+    }
+
+    /// Whether a new message at this position can only wait on disk.
+    fn has_no_room(&self, position: Position, message: &Message, pressed: bool) -> bool {
         let window = if pressed {
             self.policy.memory_window_bytes.min(PRESSED_WINDOW)
         } else {
             self.policy.memory_window_bytes
         };
-        let (position, priority, bytes) = (entry.position, entry.message.priority, entry.bytes());
-        if self.policy.keep == Keep::Nothing
-            || !self.pending.overflows(position, priority, bytes, window)
-        {
-            effects.tally.memory_delta += signed(bytes);
-            self.pending.push(entry);
-            return;
-        }
-        if !entry.stored {
-            self.define(effects);
-            effects.persist.push(Persist::Put {
-                at: self.at(entry.position),
-                message: entry.message,
-                state: DeliveryState::default(),
-                transient: true,
-            });
-        }
-        self.pending.push_on_disk(position, priority, bytes);
+        let bytes = message.footprint() as u64;
+        self.policy.keep != Keep::Nothing
+            && self
+                .pending
+                .overflows(position, message.priority, bytes, window)
+    }
+
+    /// Emits what keeps a message on disk for as long as the broker runs.
+    fn spill(&mut self, position: Position, message: Arc<Message>, effects: &mut Effects) {
+        self.define(effects);
+        effects.persist.push(Persist::Put {
+            at: self.at(position),
+            message,
+            state: DeliveryState::default(),
+            transient: true,
+        });
     }
 
     /// Emits what makes a message durable. The horizon goes first where there are consumers, so that

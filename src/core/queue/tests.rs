@@ -576,7 +576,7 @@ fn marked_deliveries_outlive_their_subscription_until_the_transaction_ends() {
 fn a_reserved_place_keeps_its_order() {
     let (mut queue, mut effects) = (queue(), Effects::default());
     let held = Arc::new(persistent(1));
-    let reserved = queue.reserve(&held, &mut effects);
+    let reserved = queue.reserve(&held, false, false, &mut effects);
     send(&mut queue, persistent(2), &mut effects);
     queue.place(NOW, reserved, held, false, &mut effects);
     assert_eq!(changes(&mut effects), ["define", "put 1", "put 2"]);

@@ -114,14 +114,24 @@ impl Queue {
         self.check_invariants();
     }
 
-    /// Keeps a place for a message that a transaction sends, and emits the change that makes it durable
-    /// if it is one that is stored.
-    pub fn reserve(&mut self, message: &Arc<Message>, effects: &mut Effects) -> Reserved {
+    /// Keeps a place for a message that a transaction sends, and emits the change that stores it, if
+    /// it is to be stored, be it only because memory has no room for it. With `behind_stored`, one
+    /// before it was stored: it has to be where that is, or it might overtake it.
+    pub fn reserve(
+        &mut self,
+        message: &Arc<Message>,
+        behind_stored: bool,
+        pressed: bool,
+        effects: &mut Effects,
+    ) -> Reserved {
         self.last_position = self.last_position.next();
         let position = self.last_position;
-        let stored = message.persistent && self.policy.keep == Keep::All;
+        let mut stored = message.persistent && self.policy.keep == Keep::All;
         if stored {
             self.put(position, message, effects);
+        } else if behind_stored || self.has_no_room(position, message, pressed) {
+            stored = true;
+            self.spill(position, Arc::clone(message), effects);
         }
         self.pending.reserve(position);
         Reserved {
@@ -150,10 +160,13 @@ impl Queue {
             stored: reserved.stored,
             covered: reserved.covered,
         };
-        if self
-            .pending
-            .awaits_page(entry.position, entry.message.priority)
-        {
+        let priority = entry.message.priority;
+        if !entry.stored {
+            // Pages may have passed its place by: it stays in memory.
+            effects.tally.ready_delta += 1;
+            effects.tally.memory_delta += signed(entry.bytes());
+            self.pending.push(entry);
+        } else if self.pending.awaits_page(entry.position, priority) {
             effects.tally.memory_delta += signed(entry.bytes());
             self.pending.keep_aside(entry);
         } else {

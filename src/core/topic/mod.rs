@@ -214,6 +214,9 @@ impl Topic {
         let Some(asked) = reader.paging.take() else {
             return;
         };
+        if reader.subscription.ended {
+            return;
+        }
         for stored in page.messages {
             if reader.cursor <= stored.position && stored.position < front {
                 let entry = Entry::passing(stored.position, stored.message);

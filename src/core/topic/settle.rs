@@ -172,11 +172,15 @@ impl Topic {
         match judge(&self.policy, entry.state(), outcome, now.wall) {
             Verdict::Again(state) => {
                 entry.state = Some(Box::new(state));
-                if let Some(reader) = self.readers.get_mut(key) {
-                    let place = reader
-                        .returned
-                        .partition_point(|other| other.position < entry.position);
-                    reader.returned.insert(place, entry);
+                match self.readers.get_mut(key) {
+                    Some(reader) if !reader.subscription.ended => {
+                        let place = reader
+                            .returned
+                            .partition_point(|other| other.position < entry.position);
+                        reader.returned.insert(place, entry);
+                    }
+                    // Nobody is left whom it could be given to.
+                    _ => effects.tally.memory_delta -= signed(entry.bytes()),
                 }
             }
             Verdict::DeadLetter(state, cause) => {
