@@ -12,9 +12,11 @@
 )]
 
 mod damage;
+mod destinations;
 mod errors;
 mod limits;
 mod prefetch;
+mod provoke;
 mod refusals;
 mod say;
 mod stomp10;

@@ -1,6 +1,6 @@
 //! Prefetch, and what is given back when a consumer leaves.
 
-use tidegate::internal::codec::stomp::{Verb, Version};
+use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
 
 use crate::say::{
     ack_id, ack_message, bodies, frame, granted, message, send, subscribe, transaction, waiting,
@@ -211,4 +211,50 @@ fn what_returns_takes_its_old_place() {
         .map(|one| one.get("redelivered").is_some())
         .collect();
     assert_eq!(flagged, [true, true, true, false, false]);
+}
+
+/// Higher priorities first, then the order of arrival; `ActiveMQ` looks at the latter alone by default.
+#[test]
+fn priorities_go_first() {
+    let mut world = World::new();
+    let producer = world.connect(Version::V1_2);
+    for (number, priority) in ["4", "0", "9", "4", "99", "-3"].into_iter().enumerate() {
+        let sent = send(Q).with("priority", priority);
+        world.send(producer, &sent.with_body(number.to_string().as_bytes()));
+    }
+    let client = world.connect(Version::V1_2);
+    world.send(client, &subscribe(Q, "1"));
+    assert_eq!(bodies(&mut world, client), ["2", "4", "0", "3", "1", "5"]);
+}
+
+/// Of what a client takes along when it breaks off, the oldest counts as tried, and only if it has
+/// reached the client. What kills every client does not do so for ever.
+#[test]
+fn a_message_that_kills_its_consumers_is_given_up() {
+    let mut world = World::new();
+    fill(&mut world, Q, 3);
+    for life in 1..=7 {
+        let client = world.connect(Version::V1_2);
+        world.send(client, &subscribe(Q, "1").with("ack", "client"));
+        let received = world.drain(client);
+        assert_eq!(received.len(), 3);
+        let count = received[0].get("JMSXDeliveryCount");
+        let expected = (life > 1).then(|| life.to_string());
+        assert_eq!(count, expected.as_deref());
+        world.vanish(client);
+    }
+    let bodies =
+        |found: Vec<OwnedFrame>| -> Vec<_> { found.into_iter().map(|frame| frame.body).collect() };
+    let dead = waiting(&mut world, "/queue/ActiveMQ.DLQ");
+    assert_eq!(bodies(dead), [b"0"]);
+    assert_eq!(bodies(waiting(&mut world, Q)), [b"1", b"2"]);
+
+    let polite = world.connect(Version::V1_2);
+    for _ in 0..20 {
+        let client = subscribe(Q, "1").with("ack", "client");
+        assert_eq!(granted(&mut world, polite, client).len(), 2);
+        let end = frame(Verb::Unsubscribe).with("id", "1");
+        assert_eq!(granted(&mut world, polite, end), []);
+    }
+    assert_eq!(waiting(&mut world, Q).len(), 2, "nothing was counted");
 }

@@ -124,9 +124,7 @@ pub(super) fn parse(
     number: usize,
     version: Version,
 ) -> Result<Span, DecodeError> {
-    let (name, mut value) = if let Ok((_, pair)) = split(line) {
-        pair
-    } else {
+    let Ok((_, (name, mut value))) = split(line) else {
         let text = String::from_utf8_lossy(line.get(..64).unwrap_or(line)).into_owned();
         return Err(DecodeError::NoColon { line: number, text });
     };
@@ -165,10 +163,9 @@ fn unescape(raw: &[u8], version: Version) -> Cow<'_, [u8]> {
         match bytes.next() {
             Some(b'n') => out.push(b'\n'),
             Some(b'c') => out.push(b':'),
-            Some(b'\\') => out.push(b'\\'),
             Some(b'r') if version == Version::V1_2 => out.push(b'\r'),
+            Some(b'\\') | None => out.push(b'\\'),
             Some(other) => out.extend_from_slice(&[b'\\', other]),
-            None => out.push(b'\\'),
         }
     }
     Cow::Owned(out)

@@ -40,6 +40,9 @@ impl Unread {
         while let Some((_, bytes)) = self.runs.pop_front_if(|(end, _)| *end <= taken) {
             self.bytes -= bytes;
         }
+        if self.runs.is_empty() && self.runs.capacity() > 64 {
+            self.runs = VecDeque::new();
+        }
     }
 }
 

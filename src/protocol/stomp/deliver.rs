@@ -50,8 +50,7 @@ impl Peer {
         buffer.extend_from_slice(&subscription.prefix);
         if subscription.mode != AckMode::Auto {
             if self.version == Version::V1_2 {
-                buffer.extend_from_slice(b"ack:");
-                write_ack_id(buffer, self.id, delivery.subscription, delivery.tag);
+                number(buffer, delivery.tag.0);
                 buffer.push(b'\n');
             }
             subscription
@@ -268,19 +267,18 @@ pub(super) fn parse_message_id(text: &[u8]) -> Option<MessageId> {
     })
 }
 
-/// Appends the name of a delivery. It names the connection too, so that one that a client remembers
-/// from an earlier connection is never taken for a delivery of this one.
-fn write_ack_id(
+/// Appends what the names of all deliveries to a subscription start with; the tag follows. They name
+/// the connection too, so that one that a client remembers from an earlier connection is never taken
+/// for a delivery of this one.
+pub(super) fn write_ack_prefix(
     out: &mut Vec<u8>,
     connection: ConnectionId,
     subscription: SubscriptionId,
-    tag: DeliveryTag,
 ) {
     number(out, connection.0);
     out.push(b'-');
     number(out, u64::from(subscription.0));
     out.push(b'-');
-    number(out, tag.0);
 }
 
 /// Reads the name of a delivery back.

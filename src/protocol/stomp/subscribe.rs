@@ -1,6 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
-use super::deliver::settle_written;
+use super::deliver::{settle_written, write_ack_prefix};
 use super::destination::{self, Purpose as For};
 use super::receipts::Purpose;
 use super::refusal::{Refused, shown};
@@ -29,6 +29,39 @@ impl Peer {
         }
         let destination = destination::parse(&text, For::Subscribe)?;
         reject_unbuilt(headers)?;
+        let name = self.new_name(headers)?;
+        let mode = ack_mode(headers);
+        let prefetch = self.prefetch(destination.kind(), headers)?;
+        let kind = destination.kind();
+        let subscription = Subscription {
+            prefix: self.message_prefix(name.as_deref(), mode),
+            name,
+            destination: destination.clone(),
+            mode,
+            outstanding: Outstanding::default(),
+            written: DeliveryTag(0),
+        };
+        let id = self.subscriptions.insert(subscription);
+        add(
+            &mut self.report.subscriptions,
+            kind_index(kind),
+            mode_index(mode),
+            1,
+        );
+        let receipt = self.receipt(headers);
+        // Also without a receipt the session has to hear whether there is a subscription now.
+        let token = Some(self.receipts.add(receipt, Purpose::Subscribe(id)));
+        requests.push(Request::Subscribe {
+            subscription: id,
+            destination,
+            options: SubscribeOptions { prefetch, mode },
+            token,
+        });
+        Ok(())
+    }
+
+    /// The peer's name for one more subscription, if it may have one.
+    fn new_name(&self, headers: &Headers<'_>) -> Result<Option<Box<[u8]>>, Refused> {
         let name = headers.get(b"id").filter(|id| !id.is_empty());
         if name.is_none() && self.config.strict_subscription_id && self.version > Version::V1_0 {
             return Err(Refused::missing(
@@ -57,34 +90,7 @@ impl Peer {
             )
             .at_limit("limits.max_subscriptions_per_connection", None, most as u64));
         }
-        let mode = ack_mode(headers);
-        let prefetch = self.prefetch(destination.kind(), headers)?;
-        let kind = destination.kind();
-        let subscription = Subscription {
-            prefix: self.message_prefix(name.as_deref()),
-            name,
-            destination: destination.clone(),
-            mode,
-            outstanding: Outstanding::default(),
-            written: DeliveryTag(0),
-        };
-        let id = self.subscriptions.insert(subscription);
-        add(
-            &mut self.report.subscriptions,
-            kind_index(kind),
-            mode_index(mode),
-            1,
-        );
-        let receipt = self.receipt(headers);
-        // Also without a receipt the session has to hear whether there is a subscription now.
-        let token = Some(self.receipts.add(receipt, Purpose::Subscribe(id)));
-        requests.push(Request::Subscribe {
-            subscription: id,
-            destination,
-            options: SubscribeOptions { prefetch, mode },
-            token,
-        });
-        Ok(())
+        Ok(name)
     }
 
     pub(super) fn unsubscribe(
@@ -162,9 +168,9 @@ impl Peer {
         }
     }
 
-    /// The first lines of each MESSAGE. Since 1.1 a subscription always has an id; one is made up for
+    /// The first lines of each MESSAGE, up to the tag in its `ack` header if it has one. Since 1.1 a subscription always has an id; one is made up for
     /// a peer that gave none.
-    fn message_prefix(&self, name: Option<&[u8]>) -> Box<[u8]> {
+    fn message_prefix(&self, name: Option<&[u8]>, mode: AckMode) -> Box<[u8]> {
         let mut prefix = Vec::new();
         begin(&mut prefix, Verb::Message);
         match name {
@@ -175,6 +181,10 @@ impl Peer {
                 prefix.push(b'\n');
             }
             None => {}
+        }
+        if self.version == Version::V1_2 && mode != AckMode::Auto {
+            prefix.extend_from_slice(b"ack:");
+            write_ack_prefix(&mut prefix, self.id, self.subscriptions.next_id());
         }
         prefix.into()
     }

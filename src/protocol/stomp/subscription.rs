@@ -16,7 +16,7 @@ pub(super) struct Subscription {
     pub(super) name: Option<Box<[u8]>>,
     pub(super) destination: DestinationName,
     pub(super) mode: AckMode,
-    /// The first lines of each of its MESSAGE frames.
+    /// What each of its MESSAGE frames starts with.
     pub(super) prefix: Box<[u8]>,
     pub(super) outstanding: Outstanding,
     /// The last delivery whose bytes the socket took.
@@ -242,7 +242,10 @@ impl Subscriptions {
 
     pub(super) fn insert(&mut self, subscription: Subscription) -> SubscriptionId {
         let id = self.next_id();
-        self.next += 1;
+        self.next = self.next.wrapping_add(1);
+        while self.by_id.contains_key(&SubscriptionId(self.next)) {
+            self.next = self.next.wrapping_add(1);
+        }
         if let Some(name) = &subscription.name {
             self.by_name.insert(name.clone(), id);
         }
@@ -347,6 +350,25 @@ mod tests {
         some.release(transaction, true);
         assert!(some.entries.is_empty());
         assert_eq!((some.held, some.done, some.first_open), (0, 0, 0));
+    }
+
+    #[test]
+    fn numbers_start_again_when_they_have_all_been_used() {
+        let mut subscriptions = Subscriptions::default();
+        let subscription = || Subscription {
+            name: None,
+            destination: DestinationName::queue("a").unwrap(),
+            mode: AckMode::Auto,
+            prefix: Box::default(),
+            outstanding: Outstanding::default(),
+            written: DeliveryTag(0),
+        };
+        assert_eq!(subscriptions.insert(subscription()), SubscriptionId(0));
+        subscriptions.next = u32::MAX;
+        let last = SubscriptionId(u32::MAX);
+        assert_eq!(subscriptions.insert(subscription()), last);
+        assert_eq!(subscriptions.insert(subscription()), SubscriptionId(1));
+        assert_eq!(subscriptions.len(), 3);
     }
 
     #[test]

@@ -183,7 +183,7 @@ section! {
     HeartBeat at "listener.*.heart_beat" {
         /// The shortest interval that is agreed to.
         min: Duration = Time { min: 10, max: HOUR }, "1s";
-        /// The longest interval that is agreed to.
+        /// The longest interval after which a client is sent something.
         max: Duration = Time { min: 10, max: DAY }, "1h";
         /// A client is given up after this many intervals of silence.
         grace: f64 = Ratio { min: 1.0, max: 100.0 }, "2.0";

@@ -9,9 +9,10 @@ use rustc_hash::FxHashMap;
 
 use super::super::StoreError;
 use super::RedbStore;
-use super::commit::{Tables, record_of};
+use super::commit::record_of;
 use super::head::Head;
 use super::pack::{Packed, Record, pack, records, runs};
+use super::write::Tables;
 use crate::core::{StoredAt, Tick};
 
 /// A mixed chunk that has lived this long is sorted into chunks of its destinations, in milliseconds.

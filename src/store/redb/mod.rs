@@ -16,6 +16,7 @@ mod read;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -139,7 +139,7 @@ impl RedbStore {
     /// Deletes what is not meant to survive a start.
     fn forget_transient(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
-        let mut tables = super::commit::Tables::open(transaction, &shared)?;
+        let mut tables = super::write::Tables::open(transaction, &shared)?;
         let ids: Vec<u64> = {
             let table = tables.transient();
             let rows = table.iter().map_err(shared.engine("cannot read"))?;
@@ -320,7 +320,7 @@ impl RedbStore {
             .filter(|(_, chunk)| chunk.transient)
             .map(|(id, _)| id)
             .collect();
-        let mut tables = super::commit::Tables::open(transaction, &self.shared)?;
+        let mut tables = super::write::Tables::open(transaction, &self.shared)?;
         for id in ids {
             let head = self.head(id, &tables)?;
             for (destination, _, count) in runs(&head) {
