@@ -87,7 +87,7 @@ impl Model {
             !settled,
             "settled, and back after a {stop:?} stop: {message:?}"
         );
-        let subs = &self.subs;
+        let (subs, most_tries) = (&self.subs, self.tries);
         let may_leave = message.copy.held.is_some_and(|held| {
             held.leaving || matches!(subs[held.sub].stage, Stage::Ending | Stage::Ended)
         });
@@ -96,7 +96,7 @@ impl Model {
         let flagged = survivor.state.redelivered || survivor.covered;
         if newly_dead {
             assert!(
-                message.copy.attempts.1 > 6,
+                message.copy.attempts.1 > most_tries,
                 "dead before its time: {message:?}"
             );
             message.dead = true;

@@ -302,7 +302,8 @@ impl Sim {
         let Delivered { sub, number, name } = delivered.clone();
         let version = self.clients[client].version;
         let topic = self.model.is_topic(self.model.subs[sub].place);
-        let tired = topic && self.model.copy(sub, number).returns >= 5;
+        // Several subscriptions would each send their own copy to the dead letters.
+        let tired = topic && self.model.copy(sub, number).returns + 1 >= self.model.tries;
         let accept = accept || version == Version::V1_0 || tired;
         let verb = if accept { Verb::Ack } else { Verb::Nack };
         let mut frame = OwnedFrame::new(verb);

@@ -72,10 +72,10 @@ impl Model {
         let Given { sub, number, .. } = given;
         let place = self.subs[sub].place;
         self.come_back(number);
-        let (now, is_dead) = (self.now, place == self.dead);
+        let (now, most, is_dead) = (self.now, self.tries, place == self.dead);
         let message = &mut self.messages[number];
         if is_dead && !message.dead {
-            let tried = message.copy.attempts.1 > 6;
+            let tried = message.copy.attempts.1 > most;
             assert!(
                 tried || message.place != place,
                 "dead before its time: {message:?}"
@@ -86,7 +86,10 @@ impl Model {
             message.copy = Copy::NEW;
         } else if !is_dead {
             assert!(!message.dead, "alive again: {message:?}");
-            assert!(message.copy.attempts.0 <= 6, "should be dead: {message:?}");
+            assert!(
+                message.copy.attempts.0 <= most,
+                "should be dead: {message:?}"
+            );
             assert_eq!(message.place, place, "elsewhere: {message:?}");
         }
         assert!(

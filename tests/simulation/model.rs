@@ -207,6 +207,8 @@ pub struct Model {
     /// The rank of the last message that was given out for the first time.
     pub first_given: BTreeMap<(Place, usize, u8), u64>,
     pub dispatches: u64,
+    /// Failed tries that a message may have before the next one is its last.
+    pub tries: u32,
 }
 
 impl Model {
@@ -325,13 +327,13 @@ impl Model {
 
     /// A refusal of a delivery that had returned so often before is carried out.
     pub fn refused(&mut self, sub: SubId, number: Number, returns: u32) {
-        let event = self.event;
+        let (event, most) = (self.event, self.tries);
         let dead = !self.is_topic(self.subs[sub].place);
         if let Some(copy) = self.held(sub, number)
             && copy.held.is_some_and(|held| held.leaving)
             && copy.returns == returns
         {
-            let certain = !dead || copy.attempts.1 <= 6;
+            let certain = !dead || copy.attempts.1 <= most;
             copy.put_back(certain.then_some(event));
         }
     }
@@ -445,6 +447,7 @@ impl Model {
         }
         // What an ABORT gives back that is not through yet returns only then.
         let event = (self.subs[sub].aborts == 0).then_some(self.event);
+        let most = self.tries;
         let mut oldest = true;
         let mut certain = exact;
         for number in self.subs[sub].given.clone() {
@@ -457,7 +460,7 @@ impl Model {
                     copy.fail(certain);
                 }
                 oldest = false;
-                let may_die = copy.attempts.1 > 6;
+                let may_die = copy.attempts.1 > most;
                 copy.put_back(event.filter(|_| !may_die));
             } else if matches!(copy.acked, Acked::Done | Acked::Durable) {
                 copy.held = None;

@@ -56,7 +56,7 @@ impl Scenario {
             keep,
             memory_window_bytes: few(rng, 0.6, 200, 3000, 4 << 20),
             max_bytes: few(rng, 0.2, 1000, 8000, u64::MAX),
-            redelivery_max: 6,
+            redelivery_max: if rng.bool() { 1 } else { 6 },
             dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
         };
         let size = |value: u64| usize::try_from(value).unwrap();

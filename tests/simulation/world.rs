@@ -58,6 +58,7 @@ impl Sim {
             now: EPOCH.0,
             receipts_are_durable: scenario.receipts_are_durable(),
             keeps: scenario.keeps(),
+            tries: scenario.broker.policy.redelivery_max,
             ..Model::default()
         };
         let queues = (0..scenario.queues).map(|n| (Some(Kind::Queue), format!("q{n}")));
