@@ -5,6 +5,7 @@
 //! settlements and ends of subscriptions, which make room.
 
 mod commit;
+mod parking;
 mod requests;
 
 use std::collections::VecDeque;

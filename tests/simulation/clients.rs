@@ -21,7 +21,7 @@ pub enum Op {
     Accept(SubId, Vec<Number>),
     /// With how often it had returned before.
     Refuse(SubId, Number, u32),
-    Begin(UnitId),
+    Begin,
     Stage(UnitId),
     Commit(UnitId),
     Abort(UnitId),
@@ -197,7 +197,6 @@ impl Sim {
         let name = format!("s{}", self.clients[client].subs.len());
         let receipt_due = self.rng.u8(..4) > 0;
         self.model.subs.push(Sub {
-            client,
             place,
             prefetch,
             mode,
@@ -340,7 +339,6 @@ impl Sim {
             let unit = self.model.units.len();
             let name = format!("t{unit}");
             self.model.units.push(Unit {
-                client,
                 name: name.clone(),
                 stage: UnitStage::Open,
                 refused: false,
@@ -350,7 +348,7 @@ impl Sim {
             });
             self.clients[client].units.push(unit);
             let frame = OwnedFrame::new(Verb::Begin).with("transaction", &name);
-            self.say(client, frame, Some(Op::Begin(unit)));
+            self.say(client, frame, Some(Op::Begin));
         } else if !units.is_empty() {
             let unit = units[self.rng.usize(..units.len())];
             let commit = self.rng.u8(..3) > 0;

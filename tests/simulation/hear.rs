@@ -173,7 +173,7 @@ impl Sim {
                     self.model.subs[sub].aborts -= 1;
                 }
             }
-            Op::Begin(_) | Op::Stage(_) | Op::Disconnect => {}
+            Op::Begin | Op::Stage(_) | Op::Disconnect => {}
         }
     }
 

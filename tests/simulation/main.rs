@@ -5,6 +5,8 @@
 //! `TIDEGATE_SEED=0x…` replays one seed, `TIDEGATE_TRACE=1` prints what happens in it;
 //! `TIDEGATE_SEEDS=n` runs the first n seeds, `TIDEGATE_STEPS=n` makes each run shorter or longer.
 
+#![allow(unreachable_pub, reason = "each file is a room of one test")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -12,6 +14,7 @@ mod checks;
 mod clients;
 mod dispatch;
 mod driver;
+mod ends;
 mod found;
 mod hear;
 mod model;

@@ -144,7 +144,6 @@ pub enum Stage {
 
 #[derive(Clone, Debug)]
 pub struct Sub {
-    pub client: usize,
     pub place: Place,
     pub prefetch: usize,
     pub mode: AckMode,
@@ -176,7 +175,6 @@ pub enum UnitStage {
 /// A transaction.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    pub client: usize,
     pub name: String,
     pub stage: UnitStage,
     /// Something in it was refused.

@@ -450,84 +450,6 @@ impl Connection {
         }
     }
 
-    /// Whether a request has to wait behind others.
-    fn has_to_wait(&self, request: &Request) -> bool {
-        self.commit.is_some() || (!self.parked.is_empty() && !self.may_overtake(request))
-    }
-
-    /// Whether a request goes ahead of parked ones: settlements and ends of subscriptions make room,
-    /// unless something parked is about the same subscription.
-    fn may_overtake(&self, request: &Request) -> bool {
-        let (Request::Settle {
-            subscription,
-            transaction: None,
-            ..
-        }
-        | Request::Unsubscribe { subscription, .. }) = request
-        else {
-            return false;
-        };
-        self.parked.iter().all(|parked| match parked {
-            Request::Send { .. } | Request::Begin { .. } | Request::Sync { .. } => true,
-            Request::Subscribe {
-                subscription: other,
-                ..
-            }
-            | Request::Unsubscribe {
-                subscription: other,
-                ..
-            }
-            | Request::Settle {
-                subscription: other,
-                ..
-            } => other != subscription,
-            Request::Commit { transaction, .. } | Request::Abort { transaction, .. } => {
-                let unit = self.transactions.get(transaction);
-                unit.is_none_or(|unit| unit.settles.iter().all(|(other, ..)| other != subscription))
-            }
-        })
-    }
-
-    pub(super) fn park(&mut self, request: Request) {
-        self.parked_bytes += request_bytes(&request);
-        self.parked.push_back(request);
-    }
-
-    /// Tries again what is parked, as far as it goes.
-    pub(super) fn try_parked(
-        &mut self,
-        work: &mut Work,
-        now: Now,
-        completions: &mut Vec<Completion>,
-    ) {
-        if self.parked.is_empty() || self.commit.is_some() {
-            return;
-        }
-        let since = self.parked_since.take();
-        let parked = std::mem::take(&mut self.parked);
-        let before = parked.len();
-        self.parked_bytes = 0;
-        self.carry_out(work, now, parked.into_iter(), completions);
-        if self.parked.len() == before && since.is_some() {
-            // Nothing has moved: the first one has waited since it was parked.
-            self.parked_since = since;
-        }
-    }
-
-    /// Refuses the first parked request if it has waited too long.
-    pub(super) fn refuse_overdue(&mut self, now: Now, completions: &mut Vec<Completion>) {
-        let timeout = self.shared.limits.full_timeout.as_millis();
-        let overdue = self
-            .parked_since
-            .take_if(|(since, _)| u128::from(now.tick.0.saturating_sub(since.0)) >= timeout);
-        if let Some((_, refusal)) = overdue
-            && let Some(request) = self.parked.pop_front()
-        {
-            self.parked_bytes = self.parked_bytes.saturating_sub(request_bytes(&request));
-            refuse(completions, request_token(&request), refusal);
-        }
-    }
-
     fn done(&self, sequence: Sequence) -> Done {
         // The writer may be further than the last mail: it tells only those who wait for a batch.
         if sequence <= self.durable.max(self.shared.writer.durable()) {
@@ -538,7 +460,7 @@ impl Connection {
     }
 }
 
-fn request_token(request: &Request) -> Option<Token> {
+pub(super) fn request_token(request: &Request) -> Option<Token> {
     match request {
         Request::Send { token, .. }
         | Request::Subscribe { token, .. }
@@ -548,20 +470,6 @@ fn request_token(request: &Request) -> Option<Token> {
         | Request::Commit { token, .. }
         | Request::Abort { token, .. } => *token,
         Request::Sync { token } => Some(*token),
-    }
-}
-
-fn request_bytes(request: &Request) -> usize {
-    const OTHER: usize = 64;
-    match request {
-        Request::Send { message, .. } => message.footprint(),
-        Request::Subscribe { .. }
-        | Request::Unsubscribe { .. }
-        | Request::Settle { .. }
-        | Request::Begin { .. }
-        | Request::Commit { .. }
-        | Request::Abort { .. }
-        | Request::Sync { .. } => OTHER,
     }
 }
 
@@ -577,7 +485,7 @@ pub(super) fn answer(
 
 /// Reports a refusal. Nobody needs to hear that a settlement without a token named what is gone: the
 /// session checks what clients name, so it is a delivery that ended on its own.
-fn refuse(completions: &mut Vec<Completion>, token: Option<Token>, refusal: Refusal) {
+pub(super) fn refuse(completions: &mut Vec<Completion>, token: Option<Token>, refusal: Refusal) {
     let gone = matches!(refusal, Refusal::NoDelivery | Refusal::NoSubscription);
     if token.is_some() || !gone {
         answer(completions, token, Err(refusal));
