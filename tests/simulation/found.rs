@@ -4,7 +4,7 @@ use tidegate::internal::broker::BrokerConfig;
 use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
 
 use super::store::Disk;
-use crate::support::world::{Id, World, config};
+use crate::support_world::{Id, World, config};
 
 fn send(body: &str) -> OwnedFrame {
     OwnedFrame::new(Verb::Send)

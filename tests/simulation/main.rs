@@ -5,10 +5,23 @@
 //! `TIDEGATE_SEED=0x…` replays one seed, `TIDEGATE_TRACE=1` prints what happens in it;
 //! `TIDEGATE_SEEDS=n` runs the first n seeds, `TIDEGATE_STEPS=n` makes each run shorter or longer.
 
-#![allow(unreachable_pub, reason = "each file is a room of one test")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::single_match_else,
+    clippy::struct_excessive_bools,
+    clippy::unused_self,
+    clippy::wildcard_enum_match_arm,
+    clippy::unwrap_used,
+    reason = "all of this is a test, and its rooms see each other"
+)]
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../support/world.rs"]
+mod support_world;
 
 mod checks;
 mod clients;

@@ -16,7 +16,7 @@ use super::driver::{Budget, Ended, Peer};
 use super::model::{Model, UnitStage};
 use super::scenario::Scenario;
 use super::store::{Disk, Failure};
-use crate::support::world::EPOCH;
+use crate::support_world::EPOCH;
 
 const WHOLE: Budget = Budget {
     read: usize::MAX,
