@@ -263,6 +263,11 @@ impl Peer {
             }
             left -= written;
             self.session.transmit().advance(written);
+            if left == 0 && self.incoming.last() == Some(&0) && !self.session.transmit().is_empty()
+            {
+                // A frame ends with the line feed behind its NUL, for the broker's accounts.
+                left = 1;
+            }
             let mut requests = Vec::new();
             self.session.transmitted(now, written, &mut requests);
             self.submit(now, requests);
