@@ -469,6 +469,10 @@ impl Model {
                 }
                 certain = false;
                 if let Some(held) = &mut copy.held {
+                    if held.leaving && !exact {
+                        // Its refusal may not have been carried out.
+                        copy.attempts.0 = copy.attempts.0.saturating_sub(1);
+                    }
                     held.leaving = true;
                 }
             }
