@@ -102,8 +102,12 @@ impl Model {
             message.dead = true;
             message.persistent = true;
             message.expires = None;
+        } else if message.dead && !dead {
+            // It was given out from the dead letters before its move was stored, which did not happen.
+            assert!(!clean, "alive again: {message:?}");
+            message.dead = false;
+            message.expires = message.expired_at;
         } else {
-            assert_eq!(message.dead, dead, "alive again: {message:?}");
             let count = survivor.state.deliveries;
             let right = if clean && !may_leave {
                 count == most
@@ -134,7 +138,7 @@ impl Model {
             returns: survivor.state.deliveries,
             flag: if flagged { Flag::Yes } else { Flag::No },
             attempts: (survivor.state.attempts, survivor.state.attempts),
-            dispatched: message.copy.dispatched || dead,
+            dispatched: message.copy.dispatched && !newly_dead,
             waiting: Some(self.event),
             ..Copy::NEW
         };

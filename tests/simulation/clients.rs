@@ -140,6 +140,7 @@ impl Sim {
             priority,
             persistent,
             expires,
+            expired_at: expires,
             sent: Sent::Gone,
             durable: false,
             unit,

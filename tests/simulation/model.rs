@@ -124,6 +124,8 @@ pub struct Message {
     pub durable: bool,
     /// The transaction that it was part of.
     pub unit: Option<UnitId>,
+    /// Its expiration before it died.
+    pub expired_at: Option<u64>,
     /// It was seen on the dead-letter queue.
     pub dead: bool,
     pub copy: Copy,
@@ -439,6 +441,8 @@ impl Model {
         if self.subs[sub].stage == Stage::Ended {
             return;
         }
+        // Its UNSUBSCRIBE may have been carried out: then nothing counts as a failed try.
+        let exact = exact && (!failed || self.subs[sub].stage != Stage::Ending);
         self.subs[sub].stage = Stage::Ended;
         if self.is_topic(self.subs[sub].place) {
             return;
