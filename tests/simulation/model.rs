@@ -409,7 +409,9 @@ impl Model {
                 held.nacked_in = None;
                 if was_committing {
                     held.leaving = false;
-                    copy.attempts = (copy.attempts.0 - 1, copy.attempts.1 - 1);
+                    // When the subscription ended, its doubt may have been taken into account.
+                    copy.attempts.0 = copy.attempts.0.saturating_sub(1);
+                    copy.attempts.1 -= 1;
                 }
             }
         }
