@@ -175,16 +175,24 @@ impl Writer {
         // Whether a change behind the last awaited one is to be stored. Who settles several messages
         // waits for the last of them; that one may be cancelled, and the others must not be forgotten.
         let mut joint = false;
+        let mut all_cancelled = true;
         for (index, change) in changes.drain(..).enumerate() {
-            let waiter = waiter.filter(|_| awaited.next_if_eq(&index).is_some());
+            let awaits = waiter.filter(|_| awaited.next_if_eq(&index).is_some());
             let cancelled = gather.open.cancelled();
-            if gather.open.push(change, waiter, joint, &mut told)
-                && let Some(waiter) = waiter
+            if gather.open.push(change, awaits, joint, &mut told)
+                && let Some(waiter) = awaits
             {
                 gather.await_open(waiter);
                 failed.clone_from(&gather.failed);
             }
-            joint = waiter.is_none() && (joint || gather.open.cancelled() == cancelled);
+            let kept = gather.open.cancelled() == cancelled;
+            all_cancelled &= !kept;
+            joint = awaits.is_none() && (joint || kept);
+        }
+        if waiter.is_none() && !all_cancelled {
+            // A transaction, or a move to the dead letters: nobody is done with what it removes before
+            // the rest of it is stored. Who waits for that hears of the batch.
+            told.clear();
         }
         self.appended(&mut gather);
         drop(gather);

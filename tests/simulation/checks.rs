@@ -106,7 +106,7 @@ impl Model {
             // It was given out from the dead letters before its move was stored, which did not happen.
             assert!(!clean, "alive again: {message:?}");
             message.dead = false;
-            message.expires = message.expired_at;
+            message.expires = message.sent_expires;
         } else {
             let count = survivor.state.deliveries;
             let right = if clean && !may_leave {

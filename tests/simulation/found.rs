@@ -220,6 +220,75 @@ fn the_receipt_of_a_cumulative_acknowledgement_is_for_all_of_it() {
     assert!(!disk.holds("000001"));
 }
 
+/// Lets a client take turns, without the writer.
+fn turns(world: &mut World, client: Id, frames: &[OwnedFrame]) {
+    let mut bytes = Vec::new();
+    for frame in frames {
+        frame.encode(Version::V1_2, &mut bytes);
+    }
+    world.queue_bytes(client, &bytes);
+    while world.turn(client) {}
+}
+
+/// A message died before it was stored, and its sender had the receipt before its dead letter was.
+#[test]
+fn the_receipt_of_a_message_that_dies_early_is_for_its_dead_letter() {
+    let disk = Disk::default();
+    let mut world = world(&disk, |settings| settings.policy.redelivery_max = 0);
+    let (producer, consumer) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
+    world.send(consumer, &subscribe("1", "/queue/a", "client"));
+    turns(
+        &mut world,
+        producer,
+        &[persistent("000001").with("receipt", "1")],
+    );
+    turns(&mut world, consumer, &[]);
+    let ack = ack_of(&world.receive(consumer));
+    turns(&mut world, consumer, &[named(Verb::Nack, "id", &ack)]);
+    turns(&mut world, producer, &[]);
+    assert_eq!(
+        world.try_receive(producer),
+        None,
+        "the dead letter is not stored"
+    );
+    world.run();
+    assert_eq!(world.receive(producer).verb, Verb::Receipt);
+    assert!(disk.holds("000001"));
+}
+
+/// The same with a message that a transaction consumes, which is not stored either.
+#[test]
+fn the_receipt_of_a_message_that_is_consumed_early_is_for_the_whole_transaction() {
+    let disk = Disk::default();
+    let mut world = world(&disk, |_| {});
+    let (producer, consumer) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
+    world.send(consumer, &subscribe("1", "/queue/a", "client"));
+    turns(
+        &mut world,
+        producer,
+        &[persistent("000001").with("receipt", "1")],
+    );
+    turns(&mut world, consumer, &[]);
+    let ack = ack_of(&world.receive(consumer));
+    let within = |frame: OwnedFrame| frame.with("transaction", "t");
+    let commit = [
+        within(OwnedFrame::new(Verb::Begin)),
+        within(named(Verb::Ack, "id", &ack)),
+        within(persistent("000002")),
+        within(OwnedFrame::new(Verb::Commit)),
+    ];
+    turns(&mut world, consumer, &commit);
+    turns(&mut world, producer, &[]);
+    assert_eq!(
+        world.try_receive(producer),
+        None,
+        "the transaction is not stored"
+    );
+    world.run();
+    assert_eq!(world.receive(producer).verb, Verb::Receipt);
+    assert!(disk.holds("000002") && !disk.holds("000001"));
+}
+
 /// What a transaction gives back to a subscription that has ended stayed in the accounts.
 #[test]
 fn what_returns_to_an_ended_subscription_of_a_topic_is_forgotten() {

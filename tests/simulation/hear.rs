@@ -70,9 +70,12 @@ impl Sim {
         if subscription.place == self.model.dead {
             self.check_provenance(frame, number);
         } else {
-            let expires = message.expires.unwrap_or(0).to_string();
+            let expires = message.sent_expires.unwrap_or(0).to_string();
             assert_eq!(frame.get("expires"), Some(expires.as_str()));
-            assert_eq!(frame.get("persistent") == Some("true"), message.persistent);
+            assert_eq!(
+                frame.get("persistent") == Some("true"),
+                message.sent_persistent
+            );
         }
         if self.clients[client].version > Version::V1_0 {
             assert_eq!(frame.get("note"), message.note.as_deref());

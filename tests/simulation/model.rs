@@ -124,8 +124,9 @@ pub struct Message {
     pub durable: bool,
     /// The transaction that it was part of.
     pub unit: Option<UnitId>,
-    /// Its expiration before it died.
-    pub expired_at: Option<u64>,
+    /// What its sender said, which dead letters do not keep.
+    pub sent_expires: Option<u64>,
+    pub sent_persistent: bool,
     /// It was seen on the dead-letter queue.
     pub dead: bool,
     pub copy: Copy,
