@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-stomp/stomp/v3"
-	"github.com/go-stomp/stomp/v3/frame"
 )
 
 const patience = 30 * time.Second
@@ -36,7 +35,10 @@ func connect(options ...func(*stomp.Conn) error) *stomp.Conn {
 
 func next(subscription *stomp.Subscription) *stomp.Message {
 	select {
-	case message := <-subscription.C:
+	case message, open := <-subscription.C:
+		if !open {
+			check(fmt.Errorf("the subscription has ended"), "receive")
+		}
 		check(message.Err, "receive")
 		return message
 	case <-time.After(patience):
@@ -113,11 +115,11 @@ func transactions() {
 
 func topics() {
 	first, second := connect(), connect()
-	one, err := first.Subscribe("/topic/go.news", stomp.AckAuto, stomp.SubscribeOpt.Header(frame.Receipt, "1"))
+	one, err := first.Subscribe("/topic/go.news", stomp.AckAuto)
 	check(err, "subscribe")
-	two, err := second.Subscribe("/topic/go.news", stomp.AckAuto, stomp.SubscribeOpt.Header(frame.Receipt, "2"))
+	two, err := second.Subscribe("/topic/go.news", stomp.AckAuto)
 	check(err, "subscribe")
-	// A receipt behind each SUBSCRIBE says that both are there.
+	// A receipt of what comes behind SUBSCRIBE says that both are there.
 	check(first.Send("/queue/go.sync", "text/plain", nil, stomp.SendOpt.Receipt), "send")
 	check(second.Send("/queue/go.sync", "text/plain", nil, stomp.SendOpt.Receipt), "send")
 	check(first.Send("/topic/go.news", "text/plain", []byte("news")), "send")
