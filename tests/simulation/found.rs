@@ -337,7 +337,7 @@ fn a_page_for_an_ended_subscription_of_a_topic_is_forgotten() {
         named(Verb::Unsubscribe, "id", "1"),
     ];
     turns(&mut world, client, &settle);
-    world.run();
+    assert!(world.broker.step_pager(), "a page was on its way");
     world.send(client, &within(OwnedFrame::new(Verb::Commit)));
     assert_eq!(world.broker.totals().memory_messages, 0);
 }
