@@ -37,6 +37,8 @@ pub(super) struct State {
     outboxes: Vec<Option<Arc<Outbox>>>,
     /// Connections whose sends this destination has refused for now.
     waiting: Vec<Arc<Outbox>>,
+    /// Connections that pause until its consumers have caught up.
+    pausing: Vec<Arc<Outbox>>,
 }
 
 /// A destination of either kind.
@@ -105,6 +107,7 @@ impl Cell {
             destination,
             outboxes: Vec::new(),
             waiting: Vec::new(),
+            pausing: Vec::new(),
         };
         Self {
             name,
@@ -179,6 +182,9 @@ impl Cell {
         wakers.extend(shared.flow.book(tally.memory_delta));
         if tally.ready_delta < 0 {
             wakers.extend(state.waiting.drain(..).filter_map(|outbox| outbox.retry()));
+            if !state.pausing.is_empty() && state.destination.has_caught_up() {
+                wakers.extend(state.pausing.drain(..).filter_map(|outbox| outbox.retry()));
+            }
         }
         shared.metrics.count(self.name.kind(), &tally);
         first
@@ -245,13 +251,37 @@ impl State {
 
     /// Wakes this connection when there is room.
     pub(super) fn wait(&mut self, outbox: &Arc<Outbox>) {
-        if !self.waiting.iter().any(|other| Arc::ptr_eq(other, outbox)) {
-            self.waiting.push(Arc::clone(outbox));
+        add(&mut self.waiting, outbox);
+    }
+
+    /// Whether a connection that sent this message should pause; if so, it is woken when consumers
+    /// have caught up.
+    pub(super) fn pause_sender(&mut self, persistent: bool, outbox: &Arc<Outbox>) -> bool {
+        let Destination::Queue(queue) = &self.destination else {
+            return false;
+        };
+        let pause = !persistent && queue.is_behind();
+        if pause {
+            add(&mut self.pausing, outbox);
         }
+        pause
+    }
+}
+
+fn add(list: &mut Vec<Arc<Outbox>>, outbox: &Arc<Outbox>) {
+    if !list.iter().any(|other| Arc::ptr_eq(other, outbox)) {
+        list.push(Arc::clone(outbox));
     }
 }
 
 impl Destination {
+    fn has_caught_up(&self) -> bool {
+        match self {
+            Self::Queue(queue) => queue.has_caught_up(),
+            Self::Topic(_) => true,
+        }
+    }
+
     pub(super) fn pause(&mut self, key: SubscriptionKey) {
         match self {
             Self::Queue(queue) => queue.pause(key),

@@ -43,6 +43,9 @@ pub struct Connection {
     /// Since when the first parked request has waited, and why.
     parked_since: Option<(Tick, Refusal)>,
     paused: Vec<SubscriptionId>,
+    /// Until when, at most, nothing is taken from the client, so that consumers can catch up.
+    pausing_until: Option<Tick>,
+    no_pause_before: Tick,
     durable: Sequence,
 }
 
@@ -63,6 +66,8 @@ impl Connection {
             parked_bytes: 0,
             parked_since: None,
             paused: Vec::new(),
+            pausing_until: None,
+            no_pause_before: Tick(0),
             durable: Sequence(0),
         }
     }
@@ -103,6 +108,9 @@ impl Connection {
         self.paused.append(&mut self.mail.paused);
         let failed = self.mail.failed.clone();
         let retry = std::mem::take(&mut self.mail.retry);
+        if retry {
+            self.pausing_until = None;
+        }
         if self.commit.is_some() || failed.is_some() || retry {
             let shared = Arc::clone(&self.shared);
             Work::run(&shared, now, |work| {
@@ -150,7 +158,9 @@ impl Connection {
 
     /// Whether nothing more should be read from the client for now.
     pub fn is_blocked(&self) -> bool {
-        self.commit.is_some() || self.parked_bytes > self.shared.limits.parked_bytes
+        self.commit.is_some()
+            || self.pausing_until.is_some()
+            || self.parked_bytes > self.shared.limits.parked_bytes
     }
 
     /// Whether a request waits, for room or for a commit.
@@ -180,10 +190,10 @@ impl Connection {
             .values()
             .map(|unit| unit.opened.after(timeout))
             .min();
-        match (parked, oldest) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [parked, oldest, self.pausing_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Refuses what has waited too long for room, and aborts what has been open too long.
@@ -192,6 +202,7 @@ impl Connection {
             return;
         }
         let shared = Arc::clone(&self.shared);
+        self.end_pause(now);
         Work::run(&shared, now, |work| {
             self.abort_overdue(work, now);
             self.refuse_overdue(now, completions);

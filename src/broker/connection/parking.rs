@@ -5,6 +5,12 @@ use super::Connection;
 use super::requests::{refuse, request_token};
 use crate::core::{Completion, Now, Request};
 
+/// How long a sender pauses at most so that consumers can catch up, in milliseconds.
+const PAUSE: u64 = 20;
+
+/// How long it does not pause after a pause in vain, in milliseconds.
+const NO_PAUSE: u64 = 1000;
+
 impl Connection {
     /// Whether a request has to wait behind others.
     pub(super) fn has_to_wait(&self, request: &Request) -> bool {
@@ -42,6 +48,27 @@ impl Connection {
                 unit.is_none_or(|unit| unit.settles.iter().all(|(other, ..)| other != subscription))
             }
         })
+    }
+
+    /// Whether the connection may be made to pause: not if it did so in vain a moment ago.
+    pub(super) fn may_pause(&self, now: Now) -> bool {
+        self.pausing_until.is_none() && self.no_pause_before <= now.tick
+    }
+
+    /// Takes nothing more from the client until consumers have caught up, or for a moment.
+    pub(super) fn pause(&mut self, now: Now) {
+        self.pausing_until = Some(now.tick.after(PAUSE));
+    }
+
+    /// Goes on after a pause that has been in vain: consumers are slow, or stuck.
+    pub(super) fn end_pause(&mut self, now: Now) {
+        if self
+            .pausing_until
+            .take_if(|until| *until <= now.tick)
+            .is_some()
+        {
+            self.no_pause_before = now.tick.after(NO_PAUSE);
+        }
     }
 
     pub(super) fn park(&mut self, request: Request) {

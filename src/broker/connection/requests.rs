@@ -172,12 +172,18 @@ impl Connection {
         let outbox = Arc::clone(&self.outbox);
         let mut stored = Vec::new();
         let mut parked = None;
+        let mut pause = false;
+        let may_pause = self.may_pause(now);
         let ((), start) = cell.with(&shared, work, Some(&outbox), |state, effects, awaited| {
             let mut next = Some(first);
             while let Some(request) = next {
                 let token = request_token(&request);
+                let sent = sends(&request);
                 match self.apply(state, now, request, effects) {
                     Ok(change) => {
+                        if let Some(persistent) = sent.filter(|_| may_pause && !pause) {
+                            pause = state.pause_sender(persistent, &outbox);
+                        }
                         if let Some(token) = token {
                             awaited.extend(change);
                             stored.push(Stored { token, change });
@@ -197,6 +203,9 @@ impl Connection {
                 self.done(Sequence(start.0.saturating_add(index as u64)))
             });
             answer(completions, Some(token), Ok(done));
+        }
+        if pause {
+            self.pause(now);
         }
         if let Some((refusal, request)) = parked {
             self.parked_since.get_or_insert((now.tick, refusal));
@@ -489,5 +498,19 @@ pub(super) fn refuse(completions: &mut Vec<Completion>, token: Option<Token>, re
     let gone = matches!(refusal, Refusal::NoDelivery | Refusal::NoSubscription);
     if token.is_some() || !gone {
         answer(completions, token, Err(refusal));
+    }
+}
+
+/// Whether a request sends a message, and whether that is persistent.
+fn sends(request: &Request) -> Option<bool> {
+    match request {
+        Request::Send { message, .. } => Some(message.persistent),
+        Request::Subscribe { .. }
+        | Request::Unsubscribe { .. }
+        | Request::Settle { .. }
+        | Request::Begin { .. }
+        | Request::Commit { .. }
+        | Request::Abort { .. }
+        | Request::Sync { .. } => None,
     }
 }

@@ -295,6 +295,18 @@ impl Queue {
         }
     }
 
+    /// Whether senders of messages that nobody has to store should pause for a moment: consumers are
+    /// there and behind, and the disk is a detour.
+    pub fn is_behind(&self) -> bool {
+        self.pending.resident_bytes() > self.policy.memory_window_bytes / 2
+            && self.subscriptions.len() > 0
+    }
+
+    /// Whether consumers have caught up so far that senders can go on.
+    pub fn has_caught_up(&self) -> bool {
+        self.pending.resident_bytes() <= self.policy.memory_window_bytes / 4
+    }
+
     /// Starts to give messages to a new subscription.
     pub fn subscribe(
         &mut self,

@@ -105,14 +105,14 @@ impl RedbStore {
         shared.with(|database| {
             let transaction = self.begin(database, false)?;
             {
-                let mut tables = Tables::open(&transaction, &shared)?;
-                let moved = self.gather(chosen, &tables)?;
+                let mut tables = Tables::of(&transaction, &shared);
+                let moved = self.gather(chosen, &mut tables)?;
                 for id in chosen {
-                    let head = self.head(*id, &tables)?;
+                    let head = self.head(*id, &mut tables)?;
                     let runs = runs(&head).map(|(destination, _, count)| (destination, *id, count));
                     old_runs.extend(runs);
                     if let Some(chunk) = self.chunks.remove(*id) {
-                        tables.delete(*id, &chunk, &shared)?;
+                        tables.delete(*id, &chunk)?;
                     }
                     self.heads.remove(*id);
                 }
@@ -133,16 +133,17 @@ impl RedbStore {
         Ok(())
     }
 
-    fn gather(&mut self, chosen: &[u64], tables: &Tables<'_>) -> Result<Moved, StoreError> {
+    fn gather(&mut self, chosen: &[u64], tables: &mut Tables<'_>) -> Result<Moved, StoreError> {
         let mut moved = Moved::default();
         for id in chosen {
             let head = self.head(*id, tables)?;
             let failed = self.shared.engine("cannot read");
-            let Some(bytes) = tables.chunk.get(*id).map_err(failed)? else {
+            let stored = tables.chunk()?.get(*id).map_err(failed)?;
+            let Some(bytes) = stored.map(|stored| stored.value().to_vec()) else {
                 continue;
             };
             let place = || format!("chunk {id}");
-            let all = records(bytes.value()).map_err(self.shared.damaged(place))?;
+            let all = records(&bytes).map_err(self.shared.damaged(place))?;
             for (index, slot) in head.slots.iter().enumerate() {
                 if self
                     .chunks
@@ -155,7 +156,7 @@ impl RedbStore {
                 moved.add(&head, slot.at, index, record);
                 let place = (*id, u32::try_from(index).unwrap_or(u32::MAX));
                 let failed = self.shared.engine("cannot read");
-                if let Some(state) = tables.returned.get(place).map_err(failed)? {
+                if let Some(state) = tables.returned()?.get(place).map_err(failed)? {
                     moved.returned.insert(slot.at, state.value().to_vec());
                 }
             }
@@ -173,7 +174,7 @@ impl RedbStore {
             records.sort_by_key(|record| record.at);
             for packed in pack(records, &moved.buffer, transient) {
                 let id = self.chunks.next_id();
-                tables.insert(id, &packed, &self.shared)?;
+                tables.insert(id, &packed)?;
                 // Not noted as mixed again: it is sorted as well as it can be.
                 let mut chunk = super::chunks::Chunk::of(&packed.head, packed.mixed);
                 for (index, slot) in packed.head.slots.iter().enumerate() {
@@ -183,7 +184,7 @@ impl RedbStore {
                     chunk.has_returned = true;
                     let place = (id, u32::try_from(index).unwrap_or(u32::MAX));
                     tables
-                        .returned
+                        .returned()?
                         .insert(place, state.as_slice())
                         .map_err(self.shared.engine("cannot write to"))?;
                 }

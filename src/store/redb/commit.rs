@@ -54,9 +54,9 @@ impl RedbStore {
         shared.with(|database| {
             let transaction = self.begin(database, flush)?;
             {
-                let mut tables = Tables::open(&transaction, &shared)?;
+                let mut tables = Tables::of(&transaction, &shared);
                 for change in changes {
-                    self.take(change, &mut outcome, &tables)?;
+                    self.take(change, &mut outcome, &mut tables)?;
                 }
                 self.write_settled(&outcome, &mut tables)?;
                 self.write_new(&mut outcome, &mut tables, &mut added)?;
@@ -84,7 +84,7 @@ impl RedbStore {
         &mut self,
         change: &'b Persist,
         outcome: &mut Outcome<'b>,
-        tables: &Tables<'_>,
+        tables: &mut Tables<'_>,
     ) -> Result<(), StoreError> {
         match change {
             Persist::Define { destination, name } => {
@@ -146,7 +146,7 @@ impl RedbStore {
     fn locate(
         &mut self,
         at: StoredAt,
-        tables: &Tables<'_>,
+        tables: &mut Tables<'_>,
     ) -> Result<Option<(u64, Arc<Head>, usize)>, StoreError> {
         let shared = Arc::clone(&self.shared);
         let extents = shared.extents.read();
@@ -168,13 +168,13 @@ impl RedbStore {
     pub(super) fn head(
         &mut self,
         chunk: u64,
-        tables: &Tables<'_>,
+        tables: &mut Tables<'_>,
     ) -> Result<Arc<Head>, StoreError> {
         if let Some(head) = self.heads.get(chunk) {
             return Ok(head);
         }
         let stored = tables
-            .head
+            .head()?
             .get(chunk)
             .map_err(self.shared.engine("cannot read"))?;
         let head = match stored {
@@ -226,7 +226,7 @@ impl RedbStore {
         &mut self,
         destination: DestinationId,
         outcome: &mut Outcome<'b>,
-        tables: &Tables<'_>,
+        tables: &mut Tables<'_>,
     ) -> Result<(), StoreError> {
         let extents = self.shared.extents.read().of(destination);
         for extent in extents {
@@ -257,12 +257,12 @@ impl RedbStore {
             };
             if chunk.live() > 0 {
                 let failed = self.shared.engine("cannot write to");
-                tables.acked.insert(*id, chunk.dead()).map_err(failed)?;
+                tables.acked()?.insert(*id, chunk.dead()).map_err(failed)?;
                 if chunk.is_sparse() {
                     self.cleaner.note_sparse(*id);
                 }
             } else if let Some(chunk) = self.chunks.remove(*id) {
-                tables.delete(*id, &chunk, &self.shared)?;
+                tables.delete(*id, &chunk)?;
                 self.heads.remove(*id);
                 self.cleaner.forget(*id);
             }
@@ -301,7 +301,7 @@ impl RedbStore {
         tables: &mut Tables<'_>,
         added: &mut Vec<(u64, Packed)>,
     ) -> Result<(), StoreError> {
-        tables.insert(id, &packed, &self.shared)?;
+        tables.insert(id, &packed)?;
         self.chunks
             .insert(id, Chunk::of(&packed.head, packed.mixed));
         self.heads.insert(id, Arc::clone(&packed.head));
@@ -327,7 +327,7 @@ impl RedbStore {
             bytes.clear();
             record::encode_state(&mut bytes, *state);
             tables
-                .returned
+                .returned()?
                 .insert((*chunk, *slot), bytes.as_slice())
                 .map_err(self.shared.engine("cannot write to"))?;
         }

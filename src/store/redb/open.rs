@@ -139,9 +139,9 @@ impl RedbStore {
     /// Deletes what is not meant to survive a start.
     fn forget_transient(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
-        let mut tables = super::write::Tables::open(transaction, &shared)?;
+        let mut tables = super::write::Tables::of(transaction, &shared);
         let ids: Vec<u64> = {
-            let table = tables.transient();
+            let table = tables.transient()?;
             let rows = table.iter().map_err(shared.engine("cannot read"))?;
             rows.map(|row| row.map(|(id, _)| id.value()))
                 .collect::<Result<_, _>>()
@@ -149,10 +149,10 @@ impl RedbStore {
         };
         for id in ids {
             // Nothing is known of it but its number, so everything is looked for.
-            let head = self.head(id, &tables)?;
+            let head = self.head(id, &mut tables)?;
             let mut chunk = Chunk::of(&head, false);
             chunk.has_returned = true;
-            tables.forget(id, &chunk, &shared)?;
+            tables.forget(id, &chunk)?;
             self.heads.remove(id);
         }
         Ok(())
@@ -320,14 +320,15 @@ impl RedbStore {
             .filter(|(_, chunk)| chunk.transient)
             .map(|(id, _)| id)
             .collect();
-        let mut tables = super::write::Tables::open(transaction, &self.shared)?;
+        let shared = Arc::clone(&self.shared);
+        let mut tables = super::write::Tables::of(transaction, &shared);
         for id in ids {
-            let head = self.head(id, &tables)?;
+            let head = self.head(id, &mut tables)?;
             for (destination, _, count) in runs(&head) {
                 self.shared.extents.write().settle(destination, id, count);
             }
             if let Some(chunk) = self.chunks.remove(id) {
-                tables.delete(id, &chunk, &self.shared)?;
+                tables.delete(id, &chunk)?;
             }
         }
         Ok(())

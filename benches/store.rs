@@ -1,0 +1,396 @@
+//! The store alone: how fast batches become durable, beside the ceiling of this disk.
+//!
+//! `cargo bench --bench store [-- DIRECTORY]`. Prints medians and ratios of one run; only ratios say
+//! something about another machine. Two of them are gates: chunked redb reaches at least 35 % of the
+//! ceiling with 1000 messages in a batch and 20 % with one.
+
+use std::fs::OpenOptions;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use tidegate::internal::core::{
+    BodyKind, ConnectionId, DeliveryState, DestinationId, DestinationName, Encoded, Form, Message,
+    MessageId, Persist, Position, Priority, Sequence, StoredAt, Tick, Timestamp,
+};
+use tidegate::internal::store::{
+    Batch, CommitObserver, Durability, Durable, PageLimit, RedbOptions, RedbStore, Store,
+    StoreError, StoreSize, Writer,
+};
+
+const BODY: usize = 1024;
+const ROUNDS: usize = 5;
+
+fn message(number: u64) -> Arc<Message> {
+    Arc::new(Message {
+        id: MessageId {
+            connection: ConnectionId(1),
+            number,
+        },
+        timestamp: Timestamp(number),
+        expiration: None,
+        priority: Priority::DEFAULT,
+        persistent: true,
+        body_kind: BodyKind::Bytes,
+        encoded: Encoded {
+            form: Form::StompPlain,
+            bytes: vec![7; BODY].into(),
+            body_start: 0,
+            body_length: u32::try_from(BODY).unwrap(),
+        },
+        provenance: None,
+    })
+}
+
+fn at(destination: u64, position: u64) -> StoredAt {
+    StoredAt {
+        destination: DestinationId(destination),
+        position: Position(position),
+    }
+}
+
+fn put(at: StoredAt) -> Persist {
+    let message = message(at.position.0);
+    Persist::Put {
+        at,
+        message,
+        state: DeliveryState::default(),
+        transient: false,
+    }
+}
+
+fn batch(changes: impl IntoIterator<Item = Persist>) -> Batch {
+    let mut batch = Batch::new(Sequence(1));
+    for change in changes {
+        batch.add(change);
+    }
+    batch
+}
+
+fn open(directory: &Path) -> RedbStore {
+    let mut store = RedbStore::open(directory, &RedbOptions::default()).unwrap();
+    store.recover().unwrap();
+    store
+}
+
+fn define(store: &mut RedbStore, queues: u64) {
+    let name = |n| DestinationName::queue(&format!("queue{n}")).unwrap();
+    let defined = (1..=queues).map(|n| Persist::Define {
+        destination: DestinationId(n),
+        name: name(n),
+    });
+    store.commit(&batch(defined), true).unwrap();
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// What this disk can do: one write and one flush for each batch, into a file made before.
+fn ring(directory: &Path, count: usize) -> f64 {
+    let size = 64 << 20;
+    let path = directory.join("ring");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    file.write_all(&vec![0; size]).unwrap();
+    file.sync_all().unwrap();
+    let bytes = vec![1; (count * BODY).next_multiple_of(4096)];
+    let mut offset = 0;
+    let measured = rate(count, || {
+        if offset + bytes.len() > size {
+            offset = 0;
+        }
+        file.seek(SeekFrom::Start(offset as u64)).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.sync_data().unwrap();
+        offset += bytes.len();
+    });
+    std::fs::remove_file(path).unwrap();
+    measured
+}
+
+/// Messages in a second, when each call of `work` does so many.
+fn rate(count: usize, mut work: impl FnMut()) -> f64 {
+    let started = Instant::now();
+    let mut done = 0;
+    while started.elapsed() < Duration::from_millis(700) {
+        work();
+        done += count;
+    }
+    done as f64 / started.elapsed().as_secs_f64()
+}
+
+/// So many messages put and as many of the oldest removed in each commit, over so many queues.
+fn steady(directory: &Path, count: usize, queues: u64) -> f64 {
+    let directory = tempfile::tempdir_in(directory).unwrap();
+    let mut store = open(directory.path());
+    define(&mut store, queues);
+    let place = |n: u64| at(1 + n % queues, 1 + n / queues);
+    let backlog = 4 * count as u64;
+    store
+        .commit(&batch((0..backlog).map(|n| put(place(n)))), true)
+        .unwrap();
+    let mut next = backlog;
+    let mut tick = 0;
+    rate(count, || {
+        let end = next + count as u64;
+        let puts = (next..end).map(|n| put(place(n)));
+        let removes = (next - backlog..end - backlog).map(|n| Persist::Remove { at: place(n) });
+        store.commit(&batch(puts.chain(removes)), true).unwrap();
+        tick += 1;
+        store.tidy(Tick(tick)).unwrap();
+        next = end;
+    })
+}
+
+/// Acknowledgements in random order out of 10,000: how many times the live bytes the file takes.
+fn random_acks(directory: &Path) -> (f64, f64) {
+    let directory = tempfile::tempdir_in(directory).unwrap();
+    let mut store = open(directory.path());
+    define(&mut store, 1);
+    let mut live: Vec<u64> = (1..=10_000).collect();
+    for chunk in live.chunks(1000) {
+        store
+            .commit(&batch(chunk.iter().map(|n| put(at(1, *n)))), true)
+            .unwrap();
+    }
+    let (mut next, mut random, mut tick) = (10_001, 1_u64, 0);
+    let speed = rate(1000, || {
+        let mut changes = Vec::new();
+        for _ in 0..1000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let index = usize::try_from(random >> 33).unwrap() % live.len();
+            changes.push(Persist::Remove {
+                at: at(1, live[index]),
+            });
+            live[index] = next;
+            changes.push(put(at(1, next)));
+            next += 1;
+        }
+        store.commit(&batch(changes), true).unwrap();
+        tick += 20;
+        store.tidy(Tick(tick)).unwrap();
+    });
+    let size = store.size();
+    (speed, size.file as f64 / size.live as f64)
+}
+
+#[derive(Debug)]
+struct Quiet;
+
+impl CommitObserver for Quiet {
+    fn committed(&self, _: usize, _: usize, _: Duration, _: StoreSize) {}
+    fn failed(&self, error: &StoreError) {
+        panic!("{error}");
+    }
+}
+
+/// Waits for one change after the other.
+#[derive(Debug, Default)]
+struct Waiter {
+    reached: Mutex<(Sequence, Vec<Sequence>)>,
+    news: Condvar,
+}
+
+impl Durable for Waiter {
+    fn durable(&self, up_to: Sequence) {
+        self.reached.lock().unwrap().0 = up_to;
+        self.news.notify_all();
+    }
+    fn cancelled(&self, sequence: Sequence) {
+        self.reached.lock().unwrap().1.push(sequence);
+        self.news.notify_all();
+    }
+    fn failed(&self, cause: &str) {
+        panic!("{cause}");
+    }
+    fn room(&self) {}
+}
+
+/// Threads that each have some messages on their way and wait for them: group commit. With
+/// `consumed`, each is removed as soon as it is put.
+fn in_flight(directory: &Path, total: usize, consumed: bool) -> (f64, f64) {
+    let directory = tempfile::tempdir_in(directory).unwrap();
+    let mut store = open(directory.path());
+    define(&mut store, 1);
+    let writer = Arc::new(Writer::new(
+        Box::new(store),
+        Durability::Sync,
+        Arc::new(Quiet),
+    ));
+    writer.start().unwrap();
+    let threads = total.min(8);
+    let each = total / threads;
+    let next = Arc::new(Mutex::new(1_u64));
+    let ends = Instant::now() + Duration::from_millis(700);
+    let workers: Vec<_> = (0..threads)
+        .map(|_| {
+            let (writer, next) = (Arc::clone(&writer), Arc::clone(&next));
+            std::thread::spawn(move || {
+                let waiter = Arc::new(Waiter::default());
+                let durable = Arc::clone(&waiter) as Arc<dyn Durable>;
+                let (mut done, mut times) = (0, Vec::new());
+                while Instant::now() < ends {
+                    let started = Instant::now();
+                    let mut last = Sequence(0);
+                    for _ in 0..each {
+                        let mut next = next.lock().unwrap();
+                        let mut changes = vec![put(at(1, *next))];
+                        last = writer.append(&mut changes, &[0], Some(&durable));
+                        if consumed {
+                            let mut gone = vec![Persist::Remove { at: at(1, *next) }];
+                            writer.append(&mut gone, &[], None);
+                        }
+                        *next += 1;
+                    }
+                    let mut reached = waiter.reached.lock().unwrap();
+                    while reached.0 < last && !reached.1.contains(&last) {
+                        reached = waiter.news.wait(reached).unwrap();
+                    }
+                    reached.1.clear();
+                    done += each;
+                    times.push(started.elapsed().as_secs_f64() * 1e6);
+                }
+                (done, times)
+            })
+        })
+        .collect();
+    let started = ends - Duration::from_millis(700);
+    let results: Vec<_> = workers
+        .into_iter()
+        .map(|worker| worker.join().unwrap())
+        .collect();
+    let done: usize = results.iter().map(|(done, _)| done).sum();
+    let times: Vec<f64> = results.into_iter().flat_map(|(_, times)| times).collect();
+    let speed = done as f64 / started.elapsed().as_secs_f64();
+    writer.shutdown().unwrap();
+    (speed, median(times))
+}
+
+/// A million messages: filled, opened after a crash and after a clean stop, drained.
+fn backlog(directory: &Path) {
+    const MESSAGES: u64 = 1_000_000;
+    let directory = tempfile::tempdir_in(directory).unwrap();
+    let mut store = open(directory.path());
+    define(&mut store, 1);
+    let started = Instant::now();
+    for n in 0..MESSAGES / 1000 {
+        let places = (n * 1000 + 1..=n * 1000 + 1000).map(|n| put(at(1, n)));
+        store.commit(&batch(places), true).unwrap();
+    }
+    let fill = MESSAGES as f64 / started.elapsed().as_secs_f64();
+    let size = store.size();
+    // As after a crash: nothing is saved on the way out.
+    drop(store);
+    let started = Instant::now();
+    let mut store = open(directory.path());
+    let after_crash = started.elapsed();
+    store.close().unwrap();
+    drop(store);
+    let started = Instant::now();
+    let mut store = open(directory.path());
+    let after_stop = started.elapsed();
+    let reader = store.reader();
+    let limit = PageLimit {
+        messages: 1000,
+        bytes: usize::MAX,
+    };
+    let started = Instant::now();
+    let mut from = Position(1);
+    for _ in 0..MESSAGES / 1000 {
+        let page = reader.read(DestinationId(1), from, None, limit).unwrap();
+        from = page.resume_at;
+        let gone = page
+            .messages
+            .iter()
+            .map(|(p, ..)| Persist::Remove { at: at(1, p.0) });
+        store.commit(&batch(gone), true).unwrap();
+    }
+    let drain = MESSAGES as f64 / started.elapsed().as_secs_f64();
+    println!(
+        "backlog of 1 M      fill {fill:>9.0}/s  drain {drain:>9.0}/s  file {:.2} of live",
+        size.file as f64 / size.live as f64
+    );
+    println!(
+        "open                after a crash {after_crash:?}, after a clean stop {after_stop:?}"
+    );
+}
+
+fn main() {
+    let base = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let base = tempfile::tempdir_in(base.unwrap_or_else(|| ".".to_owned())).unwrap();
+    let directory = base.path();
+    println!(
+        "{:<20} {:>12} {:>12} {:>8}",
+        "messages per batch", "ring", "redb", "share"
+    );
+    let mut gates = Vec::new();
+    for count in [1, 10, 100, 1000] {
+        let (mut rings, mut stores) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            rings.push(ring(directory, count));
+            stores.push(steady(directory, count, 1));
+        }
+        let (ring, redb) = (median(rings), median(stores));
+        println!(
+            "{count:<20} {ring:>12.0} {redb:>12.0} {:>7.0}%",
+            redb / ring * 100.0
+        );
+        match count {
+            1 => gates.push((
+                "1 in a batch, at least 20 % of the ring",
+                redb / ring >= 0.2,
+            )),
+            1000 => gates.push((
+                "1000 in a batch, at least 35 % of the ring",
+                redb / ring >= 0.35,
+            )),
+            _ => {}
+        }
+    }
+    let pairs: Vec<_> = (0..ROUNDS)
+        .map(|_| (steady(directory, 100, 1), steady(directory, 100, 100)))
+        .collect();
+    let one = median(pairs.iter().map(|pair| pair.0).collect());
+    let many = median(pairs.iter().map(|pair| pair.1).collect());
+    println!("100 queues, 100     {many:>12.0} against {one:.0} for one queue");
+    gates.push(("100 queues, at least 80 % of one", many / one >= 0.8));
+    let acks: Vec<_> = (0..3).map(|_| random_acks(directory)).collect();
+    let speed = median(acks.iter().map(|ack| ack.0).collect());
+    let disk = median(acks.iter().map(|ack| ack.1).collect());
+    println!("random acks, 1000   {speed:>12.0}  file {disk:.2} of live");
+    gates.push((
+        "random acks, the file at most 3 times the live bytes",
+        disk <= 3.0,
+    ));
+    println!(
+        "{:<20} {:>12} {:>9}   {:>12} {:>9}",
+        "in flight", "kept", "p50 µs", "consumed", "p50 µs"
+    );
+    for total in [1, 8, 64, 512] {
+        let kept: Vec<_> = (0..3).map(|_| in_flight(directory, total, false)).collect();
+        let gone: Vec<_> = (0..3).map(|_| in_flight(directory, total, true)).collect();
+        let of = |list: &[(f64, f64)]| {
+            (
+                median(list.iter().map(|x| x.0).collect()),
+                median(list.iter().map(|x| x.1).collect()),
+            )
+        };
+        let ((kept, kept_p50), (gone, gone_p50)) = (of(&kept), of(&gone));
+        println!("{total:<20} {kept:>12.0} {kept_p50:>9.0}   {gone:>12.0} {gone_p50:>9.0}");
+    }
+    backlog(directory);
+    for (gate, reached) in gates {
+        println!("{}  {gate}", if reached { "reached" } else { "MISSED " });
+    }
+}
