@@ -281,7 +281,7 @@ section! {
 section! {
     /// How sockets are served. The defaults are measured; change them only with a measurement.
     Server at "server" {
-        /// Threads that serve connections; "auto" takes one for each processor.
+        /// Threads that serve connections; "auto" leaves one processor to the store.
         workers: Option<u32> = CountOrAuto { max: 1024 }, "auto";
         /// Bytes read from a connection before the next one has its turn.
         read_buffer: u64 = Size { min: 4 * KIB, max: MIB }, "64KiB";

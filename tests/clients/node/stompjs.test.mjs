@@ -1,0 +1,135 @@
+// @stomp/stompjs over TCP against the broker at TIDEGATE_STOMP_PORT.
+import assert from 'node:assert/strict';
+import { Client } from '@stomp/stompjs';
+import { TCPWrapper } from '@stomp/tcp-wrapper';
+
+const port = Number(process.env.TIDEGATE_STOMP_PORT);
+const patience = 30000;
+
+function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come`)), patience);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+class Inbox {
+  #frames = [];
+  #waiting = [];
+  put = (frame) => {
+    const next = this.#waiting.shift();
+    next ? next(frame) : this.#frames.push(frame);
+  };
+  next(what = 'a message') {
+    if (this.#frames.length) return Promise.resolve(this.#frames.shift());
+    return within(new Promise((resolve) => this.#waiting.push(resolve)), what);
+  }
+}
+
+async function connect() {
+  const client = new Client({
+    webSocketFactory: () => new TCPWrapper('127.0.0.1', port),
+    reconnectDelay: 0,
+    heartbeatIncoming: 1000,
+    heartbeatOutgoing: 1000,
+  });
+  const errors = new Inbox();
+  client.onStompError = errors.put;
+  await within(new Promise((resolve) => {
+    client.onConnect = resolve;
+    client.activate();
+  }), 'CONNECTED');
+  return { client, errors };
+}
+
+function receipt(client, act) {
+  const id = `r${Math.random()}`;
+  return within(new Promise((resolve) => {
+    client.watchForReceipt(id, resolve);
+    act({ receipt: id });
+  }), 'a receipt');
+}
+
+const tests = {
+  async 'persistent messages are received and acknowledged'() {
+    const { client } = await connect();
+    for (let n = 0; n < 10; n += 1) {
+      await receipt(client, (headers) => client.publish({
+        destination: '/queue/js.a', body: `body ${n} \u00e4`, headers: { persistent: 'true', ...headers },
+      }));
+    }
+    const inbox = new Inbox();
+    client.subscribe('/queue/js.a', inbox.put, { ack: 'client' });
+    let last;
+    for (let n = 0; n < 10; n += 1) {
+      last = await inbox.next();
+      assert.equal(last.body, `body ${n} \u00e4`);
+    }
+    await receipt(client, (headers) => last.ack(headers));
+    await client.deactivate();
+  },
+  async 'binary bodies with NULs survive'() {
+    const { client } = await connect();
+    const inbox = new Inbox();
+    client.subscribe('/queue/js.binary', inbox.put);
+    const bytes = Uint8Array.from({ length: 300 }, (_, n) => n % 256);
+    client.publish({ destination: '/queue/js.binary', binaryBody: bytes, headers: { odd: 'a:b\\x\ny' } });
+    const message = await inbox.next();
+    assert.deepEqual([...message.binaryBody], [...bytes]);
+    assert.equal(message.headers.odd, 'a:b\\x\ny');
+    await client.deactivate();
+  },
+  async 'what is refused comes again'() {
+    const { client } = await connect();
+    const inbox = new Inbox();
+    client.subscribe('/queue/js.nack', inbox.put, { ack: 'client-individual' });
+    client.publish({ destination: '/queue/js.nack', body: 'x' });
+    const first = await inbox.next();
+    assert.equal(first.headers.redelivered, undefined);
+    first.nack();
+    const second = await inbox.next();
+    assert.equal(second.headers.redelivered, 'true');
+    await receipt(client, (headers) => second.ack(headers));
+    await client.deactivate();
+  },
+  async 'topics reach every subscriber'() {
+    const pairs = await Promise.all([connect(), connect()]);
+    const inboxes = [];
+    for (const { client } of pairs) {
+      const inbox = new Inbox();
+      inboxes.push(inbox);
+      await receipt(client, (headers) => client.subscribe('/topic/js.news', inbox.put, headers));
+    }
+    pairs[0].client.publish({ destination: '/topic/js.news', body: 'news' });
+    for (const inbox of inboxes) assert.equal((await inbox.next()).body, 'news');
+    for (const { client } of pairs) await client.deactivate();
+  },
+  async 'transactions are whole'() {
+    const { client } = await connect();
+    const inbox = new Inbox();
+    await receipt(client, (headers) => client.subscribe('/queue/js.tx', inbox.put, headers));
+    const dropped = client.begin();
+    client.publish({ destination: '/queue/js.tx', body: 'dropped', headers: { transaction: dropped.id } });
+    dropped.abort();
+    const kept = client.begin();
+    client.publish({ destination: '/queue/js.tx', body: 'kept', headers: { transaction: kept.id } });
+    kept.commit();
+    assert.equal((await inbox.next()).body, 'kept');
+    await client.deactivate();
+  },
+  async 'heart-beats keep a connection, errors are told'() {
+    const { client, errors } = await connect();
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    assert.ok(client.connected);
+    client.publish({ destination: '/queue/js.bad', body: 'x', headers: { priority: 'high' } });
+    assert.equal((await errors.next('an error')).headers.code, 'invalid-header');
+    await client.deactivate();
+  },
+};
+
+for (const [name, test] of Object.entries(tests)) {
+  console.log(name);
+  await test();
+}
+process.exit(0);

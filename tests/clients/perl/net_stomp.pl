@@ -1,0 +1,55 @@
+#!/usr/bin/perl
+# Net::Stomp against the broker at TIDEGATE_STOMP_PORT. Ends with 0 if everything was as it should be.
+use strict;
+use warnings;
+use Net::Stomp;
+
+alarm 60;
+my $port = $ENV{TIDEGATE_STOMP_PORT};
+
+sub connection {
+    my $stomp = Net::Stomp->new({ hostname => '127.0.0.1', port => $port, logger => undef });
+    my $answer = $stomp->connect({ login => 'anyone', passcode => 'anything' });
+    die "no CONNECTED" unless $answer->command eq 'CONNECTED';
+    return $stomp;
+}
+
+sub check {
+    my ($good, $what) = @_;
+    die "$what\n" unless $good;
+}
+
+# Persistent messages with receipts, acknowledged by their message-id.
+my $stomp = connection();
+for my $number (1 .. 5) {
+    check($stomp->send_with_receipt({
+        destination => '/queue/perl.a', body => "body $number", persistent => 'true',
+    }), "no receipt");
+}
+$stomp->subscribe({
+    destination => '/queue/perl.a', ack => 'client', 'activemq.prefetchSize' => 2,
+});
+for my $number (1 .. 4) {
+    my $frame = $stomp->receive_frame;
+    check($frame->body eq "body $number", "order: " . $frame->body);
+    $stomp->ack({ frame => $frame });
+}
+my $held = $stomp->receive_frame;
+check($held->body eq 'body 5', "order: " . $held->body);
+$stomp->disconnect;
+
+# What was not acknowledged comes back, flagged.
+$stomp = connection();
+$stomp->subscribe({ destination => '/queue/perl.a', ack => 'client' });
+my $back = $stomp->receive_frame;
+check($back->body eq 'body 5', "what came back: " . $back->body);
+check($back->headers->{redelivered} eq 'true', "not flagged");
+$stomp->ack({ frame => $back });
+$stomp->unsubscribe({ destination => '/queue/perl.a' });
+
+# A transaction.
+check($stomp->send_transactional({ destination => '/queue/perl.tx', body => 'kept', persistent => 'true' }),
+    "the transaction failed");
+$stomp->subscribe({ destination => '/queue/perl.tx', ack => 'auto' });
+check($stomp->receive_frame->body eq 'kept', "transaction");
+$stomp->disconnect;
