@@ -7,6 +7,7 @@
 mod commit;
 mod parking;
 mod requests;
+mod staging;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Acked, Copy, Flag, Model, Number, Sent, Stage, UnitStage};
+use super::model::{Acked, Copy, Flag, Message, Model, Number, Sent, Stage, UnitStage};
 use super::store::Survivor;
 
 /// How the broker was stopped.
@@ -92,7 +92,6 @@ impl Model {
             held.leaving || matches!(subs[held.sub].stage, Stage::Ending | Stage::Ended)
         });
         let newly_dead = dead && !message.dead;
-        let most = message.copy.returns + u32::from(may_leave);
         let flagged = survivor.state.redelivered || survivor.covered;
         if newly_dead {
             assert!(
@@ -108,29 +107,7 @@ impl Model {
             message.dead = false;
             message.expires = message.sent_expires;
         } else {
-            let count = survivor.state.deliveries;
-            let right = if clean && !may_leave {
-                count == most
-            } else {
-                count <= most
-            };
-            assert!(right, "came back with {survivor:?}: {message:?}");
-            let was = message.copy.flag == Flag::Yes;
-            if clean && !may_leave {
-                assert_eq!(flagged, was, "came back with {survivor:?}: {message:?}");
-            } else if message.copy.dispatched && message.copy.flag == Flag::No && !clean {
-                assert!(
-                    flagged,
-                    "may have been seen, has no flag: {survivor:?} {message:?}"
-                );
-            } else if was && message.durable && clean {
-                assert!(flagged, "has lost its flag: {survivor:?} {message:?}");
-            } else if !was && !message.copy.dispatched && unseen && !message.dead {
-                assert!(
-                    !flagged,
-                    "was never seen, has a flag: {survivor:?} {message:?}"
-                );
-            }
+            message.check_state(clean, may_leave, unseen, survivor);
         }
         message.sent = Sent::Sure;
         message.durable = durable;
@@ -243,6 +220,36 @@ impl Model {
             let settled = message.copy.acked != Acked::No;
             let expired = message.expires.is_some_and(|at| at <= self.now);
             assert!(settled || expired, "lost: {message:?}");
+        }
+    }
+}
+
+impl Message {
+    /// A message that stayed where it was has come back with its count and flag.
+    fn check_state(&self, clean: bool, may_leave: bool, unseen: bool, survivor: &Survivor) {
+        let (count, was) = (survivor.state.deliveries, self.copy.flag == Flag::Yes);
+        let flagged = survivor.state.redelivered || survivor.covered;
+        if clean && !may_leave {
+            let before = (self.copy.returns, was);
+            assert_eq!(
+                (count, flagged),
+                before,
+                "came back with {survivor:?}: {self:?}"
+            );
+            return;
+        }
+        let most = self.copy.returns + u32::from(may_leave);
+        assert!(count <= most, "came back with {survivor:?}: {self:?}");
+        if self.copy.dispatched && (clean || !was) {
+            assert!(
+                flagged,
+                "may have been seen, has no flag: {survivor:?} {self:?}"
+            );
+        } else if !was && !self.copy.dispatched && unseen && !self.dead {
+            assert!(
+                !flagged,
+                "was never seen, has a flag: {survivor:?} {self:?}"
+            );
         }
     }
 }

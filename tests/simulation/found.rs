@@ -308,3 +308,36 @@ fn what_returns_to_an_ended_subscription_of_a_topic_is_forgotten() {
     world.send(client, &named(Verb::Commit, "transaction", "t"));
     assert_eq!(world.broker.totals().memory_messages, 0);
 }
+
+/// A page came for a subscription of a topic that had ended, and stayed in the accounts.
+#[test]
+fn a_page_for_an_ended_subscription_of_a_topic_is_forgotten() {
+    let mut world = world(&Disk::default(), |settings| {
+        settings.policy.memory_window_bytes = 300;
+    });
+    let client = world.connect(Version::V1_2);
+    let one = subscribe("1", "/topic/a", "client-individual").with("prefetch-count", "1");
+    world.send(client, &one);
+    let headers = vec![("destination".to_owned(), "/topic/a".to_owned())];
+    for body in ["000001", "000002", "000003", "000004"] {
+        let headers = headers.clone();
+        world.send(
+            client,
+            &OwnedFrame {
+                headers,
+                ..send(body)
+            },
+        );
+    }
+    let ack = ack_of(&world.receive(client));
+    let within = |frame: OwnedFrame| frame.with("transaction", "t");
+    let settle = [
+        within(OwnedFrame::new(Verb::Begin)),
+        within(named(Verb::Ack, "id", &ack)),
+        named(Verb::Unsubscribe, "id", "1"),
+    ];
+    turns(&mut world, client, &settle);
+    assert!(world.broker.step_pager(), "a page was on its way");
+    world.send(client, &within(OwnedFrame::new(Verb::Commit)));
+    assert_eq!(world.broker.totals().memory_messages, 0);
+}

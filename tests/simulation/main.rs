@@ -33,6 +33,7 @@ mod hear;
 mod model;
 mod scenario;
 mod store;
+mod units;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

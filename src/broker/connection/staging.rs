@@ -1,0 +1,162 @@
+//! What a transaction collects until it ends.
+
+use std::sync::Arc;
+
+use super::super::cell::{Destination, Work};
+use super::super::transaction::UnitOfWork;
+use super::Connection;
+use super::requests::answer;
+use crate::core::{
+    Completion, DestinationName, Done, Message, Now, Outcome, Refusal, Request, SubscriptionId,
+    Tags, TransactionId,
+};
+
+impl Connection {
+    /// Carries out a request that is part of a transaction, begins or ends one.
+    pub(super) fn carry_out_staged(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        request: Request,
+        completions: &mut Vec<Completion>,
+    ) {
+        match request {
+            Request::Send {
+                destination,
+                message,
+                transaction: Some(transaction),
+                token,
+            } => {
+                let result = self.stage_send(&destination, message, transaction);
+                self.abort_refused(work, now, transaction, &result);
+                answer(completions, token, result.map(|()| Done::Now));
+            }
+            Request::Settle {
+                subscription,
+                tags,
+                outcome,
+                transaction: Some(by),
+                token,
+            } => {
+                let result = self.stage_settle(work, now, subscription, tags, outcome, by);
+                self.abort_refused(work, now, by, &result);
+                answer(completions, token, result.map(|()| Done::Now));
+            }
+            Request::Begin { transaction, token } => {
+                self.shared.metrics.transactions.increment(1.0);
+                self.transactions
+                    .insert(transaction, UnitOfWork::new(now.tick));
+                answer(completions, token, Ok(Done::Now));
+            }
+            Request::Commit { transaction, token } => {
+                self.begin_commit(work, now, transaction, token, completions);
+            }
+            Request::Abort { transaction, token } => {
+                let ended = self.shared.metrics.transactions_ended.abort.clone();
+                let result = self.abort(work, now, transaction, &ended);
+                if result.is_ok() || token.is_some() {
+                    answer(completions, token, result.map(|()| Done::Now));
+                }
+            }
+            Request::Send {
+                transaction: None, ..
+            }
+            | Request::Settle {
+                transaction: None, ..
+            }
+            | Request::Subscribe { .. }
+            | Request::Unsubscribe { .. }
+            | Request::Sync { .. } => debug_assert!(false, "it is part of no transaction"),
+        }
+    }
+
+    /// Adds a message to an open transaction.
+    fn stage_send(
+        &mut self,
+        destination: &DestinationName,
+        message: Arc<Message>,
+        transaction: TransactionId,
+    ) -> Result<(), Refusal> {
+        let cell = self.cell(destination)?;
+        let bytes = message.footprint();
+        let unit = self.grow(transaction, 1, bytes)?;
+        unit.sends.push((cell, message));
+        self.shared
+            .flow
+            .book(i64::try_from(bytes).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Adds settlements to an open transaction.
+    fn stage_settle(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        subscription: SubscriptionId,
+        tags: Tags,
+        outcome: Outcome,
+        transaction: TransactionId,
+    ) -> Result<(), Refusal> {
+        let known = self.subscriptions.get(&subscription);
+        let (cell, key) = known.cloned().ok_or(Refusal::NoSubscription)?;
+        let unit = self.grow(transaction, 1, 0)?;
+        if !unit.settles.iter().any(|(id, ..)| *id == subscription) {
+            unit.settles.push((subscription, Arc::clone(&cell), key));
+        }
+        let (result, _) = cell.with(
+            &self.shared,
+            work,
+            None,
+            |state, effects, _| match &mut state.destination {
+                Destination::Queue(queue) => {
+                    queue.mark(now, key, tags, transaction, outcome, effects)
+                }
+                Destination::Topic(topic) => {
+                    topic.mark(now, key, tags, transaction, outcome, effects)
+                }
+            },
+        );
+        result
+    }
+
+    /// The open transaction, with room made for more operations and bytes.
+    fn grow(
+        &mut self,
+        transaction: TransactionId,
+        operations: usize,
+        bytes: usize,
+    ) -> Result<&mut UnitOfWork, Refusal> {
+        let limits = self.shared.limits;
+        let unit = self
+            .transactions
+            .get_mut(&transaction)
+            .ok_or(Refusal::NoTransaction)?;
+        for (what, key, actual, limit) in [
+            (
+                "the transaction's list of operations",
+                "limits.tx_max_operations",
+                unit.operations + operations,
+                limits.transaction_operations,
+            ),
+            (
+                "the transaction",
+                "limits.tx_max_bytes",
+                unit.bytes + bytes,
+                limits.transaction_bytes,
+            ),
+        ] {
+            if actual > limit {
+                let (actual, limit) = (actual as u64, limit as u64);
+                return Err(Refusal::Full {
+                    what,
+                    key,
+                    actual,
+                    limit,
+                });
+            }
+        }
+        unit.operations += operations;
+        unit.bytes += bytes;
+        Ok(unit)
+    }
+}
