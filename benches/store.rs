@@ -4,6 +4,16 @@
 //! something about another machine. Two of them are gates: chunked redb reaches at least 35 % of the
 //! ceiling with 1000 messages in a batch and 20 % with one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench"
+)]
+
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -263,7 +273,7 @@ fn in_flight(directory: &Path, total: usize, consumed: bool) -> (f64, f64) {
             })
         })
         .collect();
-    let started = ends - Duration::from_millis(700);
+    let started = ends.checked_sub(Duration::from_millis(700)).unwrap();
     let results: Vec<_> = workers
         .into_iter()
         .map(|worker| worker.join().unwrap())

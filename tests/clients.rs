@@ -1,6 +1,16 @@
 //! Real clients, written by others, against the real binary. A client that is missing is said to be
 //! skipped; with `TIDEGATE_REQUIRE_CLIENTS=1` it fails. `scripts/test` installs them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
+
 mod support;
 
 use std::path::PathBuf;
@@ -152,10 +162,10 @@ fn what_stomp_py_had_a_receipt_for_survives_a_kill() {
         "the sender notices the end"
     );
     let broker = Process::start(&["--data", data]);
-    let receiver = program(&broker, &["receive"]).wait_with_output().unwrap();
-    assert!(receiver.status.success());
-    let received = String::from_utf8(receiver.stdout).unwrap();
-    let received: Vec<&str> = received.lines().collect();
+    let reading = program(&broker, &["receive"]).wait_with_output().unwrap();
+    assert!(reading.status.success());
+    let output = String::from_utf8(reading.stdout).unwrap();
+    let received: Vec<&str> = output.lines().collect();
     // One more may have been stored whose receipt did not arrive.
     assert!(received.len() <= sent.len() + 1);
     assert_eq!(received[..sent.len()], sent[..]);

@@ -1,5 +1,15 @@
 //! Random operations on a queue against a model. `TIDEGATE_SEED` replays one seed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
+
 #[path = "support/queue_model.rs"]
 mod queue_model;
 #[path = "support/random.rs"]

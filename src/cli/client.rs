@@ -10,6 +10,9 @@ use super::error::CliError;
 use super::url::Url;
 use crate::codec::stomp::{Decoder, Event, Limits, OwnedFrame, Verb, Version};
 
+/// Bytes of one read.
+const READ: usize = 16 * 1024;
+
 /// A connection that has logged in.
 pub(super) struct Client {
     url: Url,
@@ -74,18 +77,18 @@ impl Client {
         };
         client.send(&login(url))?;
         let connected = client.receive(Some(PATIENCE), "logging in")?;
-        match connected.verb {
-            Verb::Connected => {
-                client.version = version(&connected);
-                client.decoder.set_version(client.version);
-                Ok(client)
-            }
-            Verb::Error => Err(refusal(&connected)),
-            other => Err(CliError::NotStomp {
-                url: url.clone(),
-                what: format!("it answered CONNECT with {}", other.text()),
-            }),
+        if connected.verb == Verb::Connected {
+            client.version = version(&connected);
+            client.decoder.set_version(client.version);
+            return Ok(client);
         }
+        if connected.verb == Verb::Error {
+            return Err(refusal(&connected));
+        }
+        Err(CliError::NotStomp {
+            url: url.clone(),
+            what: format!("it answered CONNECT with {}", connected.verb.text()),
+        })
     }
 
     /// Sends a frame.
@@ -150,7 +153,7 @@ impl Client {
             if let Some(frame) = self.take_frame()? {
                 return Ok(Some(frame));
             }
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = [0; READ];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(self.broken(doing, io::ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
@@ -209,7 +212,7 @@ impl Client {
             if done {
                 return Ok(frame);
             }
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = [0; READ];
             let count = self
                 .stream
                 .read(&mut buffer)

@@ -90,14 +90,13 @@ pub(super) fn run(arguments: &RecvArguments) -> Result<Exit, CliError> {
             }
             return Err(CliError::Nothing(within.unwrap_or_default()));
         };
-        match frame.verb {
-            Verb::Message => {
-                received += 1;
-                let good = hand_over(arguments, &frame)?;
-                settle(&mut client, arguments, &frame, good)?;
-            }
-            Verb::Error => return Err(refusal(&frame)),
-            _ => {}
+        if frame.verb == Verb::Error {
+            return Err(refusal(&frame));
+        }
+        if frame.verb == Verb::Message {
+            received += 1;
+            let good = hand_over(arguments, &frame)?;
+            settle(&mut client, arguments, &frame, good)?;
         }
     }
     client.disconnect()?;
@@ -181,9 +180,8 @@ fn settle(
 ) -> Result<(), CliError> {
     let verb = match arguments.ack {
         Ack::Auto => return Ok(()),
-        Ack::Nack => Verb::Nack,
         Ack::Client | Ack::ClientIndividual if good => Verb::Ack,
-        Ack::Client | Ack::ClientIndividual => Verb::Nack,
+        Ack::Client | Ack::ClientIndividual | Ack::Nack => Verb::Nack,
     };
     let value = |name| frame.get(name).unwrap_or_default();
     let settlement = match client.version {

@@ -15,6 +15,7 @@ pub(crate) struct Arguments {
 }
 
 /// What to do; without one of these, the broker runs.
+#[allow(clippy::large_enum_variant, reason = "there is one, and not for long")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the broker.
@@ -37,6 +38,7 @@ pub(crate) enum Command {
 }
 
 /// What the broker runs with.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
     /// The configuration file; beside it, conf.d/*.toml is read.

@@ -134,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             match self.poll_read(cx, now) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(Ending::Gone),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ending::Gone),
                 Poll::Ready(Ok(count)) => reads += usize::from(count == self.budget.read),
             }
         }

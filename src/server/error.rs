@@ -53,8 +53,9 @@ fn advice(listener: &str, source: &io::Error) -> String {
     } else {
         format!("--listen {listener}=ADDRESS")
     };
-    match source.kind() {
-        io::ErrorKind::AddrInUse => format!("stop it, or choose another with {flag}"),
-        _ => format!("choose another with {flag}"),
+    if source.kind() == io::ErrorKind::AddrInUse {
+        format!("stop it, or choose another with {flag}")
+    } else {
+        format!("choose another with {flag}")
     }
 }

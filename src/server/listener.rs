@@ -22,7 +22,7 @@ use crate::protocol::{Code, Departure, stomp};
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// A peer that has vanished without a word is noticed after about this.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 6;
 

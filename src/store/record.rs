@@ -67,17 +67,20 @@ pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), 
         number: input.u64("a message's number")?,
     };
     let timestamp = Timestamp(input.u64("a timestamp")?);
-    let expiration = match has(HAS_EXPIRATION) {
-        true => Some(Timestamp(input.u64("an expiration")?)),
-        false => None,
+    let expiration = if has(HAS_EXPIRATION) {
+        Some(Timestamp(input.u64("an expiration")?))
+    } else {
+        None
     };
-    let state = match has(HAS_STATE) {
-        true => decode_state(input)?,
-        false => DeliveryState::default(),
+    let state = if has(HAS_STATE) {
+        decode_state(input)?
+    } else {
+        DeliveryState::default()
     };
-    let provenance = match has(HAS_PROVENANCE) {
-        true => Some(Box::new(decode_provenance(input)?)),
-        false => None,
+    let provenance = if has(HAS_PROVENANCE) {
+        Some(Box::new(decode_provenance(input)?))
+    } else {
+        None
     };
     let message = Message {
         id,
@@ -85,9 +88,10 @@ pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), 
         expiration,
         priority: Priority::clamped(i64::from(priority)),
         persistent: has(PERSISTENT),
-        body_kind: match has(BYTES_BODY) {
-            true => BodyKind::Bytes,
-            false => BodyKind::Text,
+        body_kind: if has(BYTES_BODY) {
+            BodyKind::Bytes
+        } else {
+            BodyKind::Text
         },
         encoded: decode_encoded(input, form)?,
         provenance,

@@ -93,7 +93,7 @@ fn scenario(seed: u64, steps: u64) -> Vec<Step> {
     }];
     for _ in 0..steps {
         let mut changes = Vec::new();
-        for _ in 0..1 + random.below(25) {
+        for _ in 0..=random.below(25) {
             let destination = if random.below(3) == 0 { THERE } else { HERE };
             let last = &mut last[usize::try_from(destination.0).unwrap()];
             match random.below(10) {

@@ -119,7 +119,7 @@ fn consumer(
                     ledger.unsure.remove(&place);
                     ledger.settled.insert(place);
                 }
-                other => panic!("{other:?}"),
+                _ => panic!("{frame:?}"),
             }
         }
     })

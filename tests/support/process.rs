@@ -9,7 +9,7 @@ use std::time::Duration;
 use tidegate::internal::codec::stomp::{Decoder, Event, Limits, OwnedFrame, Verb, Version};
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running broker. Killed when it is dropped.
 pub struct Process {
@@ -239,7 +239,7 @@ impl Plain {
     }
 
     fn fill(&mut self) -> std::io::Result<usize> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         let count = self.stream.read(&mut buffer)?;
         self.incoming.extend_from_slice(&buffer[..count]);
         Ok(count)

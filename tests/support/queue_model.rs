@@ -8,7 +8,7 @@ use tidegate::internal::core::{
     AckMode, ConnectionId, DeliveryState, DeliveryTag, DestinationId, DestinationName,
     DestinationPolicy, Effects, Encoded, Keep, Message, MessageId, Now, Outcome, Persist, Position,
     Priority, Queue, StoredMessage, StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey,
-    Tags, Tick, Timestamp, TransactionId,
+    Tags, Tally, Tick, Timestamp, TransactionId,
 };
 
 const REDELIVERIES: u32 = 2;
@@ -117,7 +117,7 @@ impl Check {
             timestamp: self.now.wall,
             expiration: expires.map(Timestamp),
             priority: Priority::clamped(i64::from(priority)),
-            persistent: b % 3 > 0,
+            persistent: !b.is_multiple_of(3),
             body_kind: tidegate::internal::core::BodyKind::Text,
             encoded: Encoded {
                 bytes: vec![0; usize::from(b)].into(),
@@ -201,7 +201,7 @@ impl Check {
             return;
         }
         let open = self.open(consumer);
-        let written = if a % 2 == 0 {
+        let written = if a.is_multiple_of(2) {
             None
         } else {
             open.first().map(|(tag, _)| DeliveryTag(*tag))
@@ -274,7 +274,7 @@ impl Check {
         let Some(consumer) = self.live(a) else { return };
         let key = self.consumers[consumer].key;
         let open = self.open(consumer);
-        if b % 2 == 0 && !open.is_empty() {
+        if b.is_multiple_of(2) && !open.is_empty() {
             self.transactions += 1;
             let (tag, number) = open[usize::from(b) % open.len()];
             let transaction = TransactionId(self.transactions);
@@ -329,7 +329,7 @@ impl Check {
     fn pause(&mut self, a: u8, b: u8) {
         let Some(consumer) = self.live(a) else { return };
         let key = self.consumers[consumer].key;
-        if b % 2 == 0 {
+        if b.is_multiple_of(2) {
             self.queue.pause(key);
         }
         self.queue.resume(self.now, key, &mut self.effects);
@@ -376,7 +376,7 @@ impl Check {
                     assert!(self.stored.remove(&at.position).is_some());
                 }
             }
-            self.effects.tally = Default::default();
+            self.effects.tally = Tally::default();
             if let Some(position) = self.effects.awaits_horizon.take() {
                 self.queue
                     .horizon_durable(self.now, position, &mut self.effects);

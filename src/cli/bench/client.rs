@@ -138,7 +138,9 @@ pub(super) async fn consume(
                         count += 1;
                         let (name, label): (&[u8], &[u8]) = match version {
                             Version::V1_2 => (b"ack", b"ACK\nid:"),
-                            _ => (b"message-id", b"ACK\nsubscription:0\nmessage-id:"),
+                            Version::V1_0 | Version::V1_1 => {
+                                (b"message-id", b"ACK\nsubscription:0\nmessage-id:")
+                            }
                         };
                         buffer.extend_from_slice(label);
                         buffer.extend_from_slice(frame.headers.raw(name).unwrap_or_default());

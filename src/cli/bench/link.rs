@@ -62,9 +62,10 @@ pub(super) async fn connect(url: &Url) -> Result<(Sender, Receiver, Version), Cl
         receiver
             .read(|frame| {
                 let owned = frame.to_owned();
-                connected.get_or_insert(match owned.verb {
-                    Verb::Connected => Ok(version(&owned)),
-                    _ => Err(refusal(&owned)),
+                connected.get_or_insert(if owned.verb == Verb::Connected {
+                    Ok(version(&owned))
+                } else {
+                    Err(refusal(&owned))
                 });
             })
             .await?;

@@ -314,7 +314,7 @@ impl Span {
         let latency = shared.latency.borrow();
         let percentile = |percent: f64| {
             let value = latency.value_at_quantile(percent / 100.0);
-            (latency.len() > 0).then_some(value as f64)
+            (!latency.is_empty()).then_some(value as f64)
         };
         Measurement {
             per_second: messages as f64 / seconds,

@@ -77,12 +77,11 @@ impl FromStr for Named {
     type Err = super::url::UrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, url) = match text.split_once('=') {
-            Some((name, url)) => (name.to_owned(), url.parse()?),
-            None => {
-                let url: Url = text.parse()?;
-                (url.to_string(), url)
-            }
+        let (name, url) = if let Some((name, url)) = text.split_once('=') {
+            (name.to_owned(), url.parse()?)
+        } else {
+            let url: Url = text.parse()?;
+            (url.to_string(), url)
         };
         Ok(Self { name, url })
     }

@@ -1,6 +1,6 @@
 //! Medians, ratios, and the forms that they are printed in.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use super::super::error::CliError;
@@ -120,10 +120,11 @@ impl Table {
                     shown(median.p50_micros),
                     shown(median.p99_micros),
                 );
-                out.push_str(&format!(
+                let _ = write!(
+                    out,
                     "\n{},{broker},{:.0},{cpu},{p50},{p99},{}",
                     row.workload.name, median.per_second, median.missing
-                ));
+                );
             }
         }
         out
@@ -144,14 +145,14 @@ impl Table {
         let mut slower = Vec::new();
         for (row, medians) in self.medians() {
             for (broker, median) in self.brokers.iter().zip(medians) {
-                let earlier = before["medians"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .find(|earlier| {
-                        earlier["work"] == row.workload.name && earlier["broker"] == *broker
-                    });
-                let earlier = earlier.and_then(|earlier| earlier["per_second"].as_f64());
+                let medians = before.get("medians").and_then(serde_json::Value::as_array);
+                let earlier = medians.into_iter().flatten().find(|earlier| {
+                    let is = |key, value: &str| {
+                        earlier.get(key).and_then(serde_json::Value::as_str) == Some(value)
+                    };
+                    is("work", &row.workload.name) && is("broker", broker)
+                });
+                let earlier = earlier.and_then(|earlier| earlier.get("per_second")?.as_f64());
                 if let Some(earlier) =
                     earlier.filter(|earlier| median.per_second < earlier * SLOWER)
                 {

@@ -7,6 +7,7 @@ use super::super::bytes::{Input, put_varint};
 use super::head::{Head, Slot};
 
 /// One chunk.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chunk {
     slots: u32,

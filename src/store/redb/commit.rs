@@ -222,10 +222,10 @@ impl RedbStore {
         }
     }
 
-    fn undefine<'b>(
+    fn undefine(
         &mut self,
         destination: DestinationId,
-        outcome: &mut Outcome<'b>,
+        outcome: &mut Outcome<'_>,
         tables: &mut Tables<'_>,
     ) -> Result<(), StoreError> {
         let extents = self.shared.extents.read().of(destination);

@@ -34,8 +34,8 @@ impl Extents {
         (first, last): (Position, Position),
         live: u32,
     ) {
-        let list = self.lists.entry(destination).or_default();
-        let index = list.partition_point(|extent| extent.first <= first);
+        let run = self.lists.entry(destination).or_default();
+        let index = run.partition_point(|extent| extent.first <= first);
         let extent = Extent {
             first,
             last,
@@ -43,12 +43,12 @@ impl Extents {
             live,
             reach: last,
         };
-        list.insert(index, extent);
+        run.insert(index, extent);
         let mut reach = index
             .checked_sub(1)
-            .and_then(|before| list.get(before))
+            .and_then(|before| run.get(before))
             .map_or(Position(0), |before| before.reach);
-        for extent in list.range_mut(index..) {
+        for extent in run.range_mut(index..) {
             reach = reach.max(extent.last);
             extent.reach = reach;
         }

@@ -59,7 +59,7 @@ impl Head {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(8 + self.slots.len() * 8);
         out.push(VERSION);
-        out.push(u8::from(self.transient) * TRANSIENT | u8::from(self.segmented) * SEGMENTED);
+        out.push((u8::from(self.transient) * TRANSIENT) | (u8::from(self.segmented) * SEGMENTED));
         put_varint(&mut out, self.slots.len() as u64);
         let mut last = StoredAt {
             destination: DestinationId(0),

@@ -126,19 +126,23 @@ impl Shared {
 
 fn engine_error(action: &'static str, path: &Path, error: ::redb::Error) -> StoreError {
     let path = path.to_owned();
-    match error {
-        ::redb::Error::Io(source) => StoreError::Io {
+    if let ::redb::Error::Io(source) = error {
+        return StoreError::Io {
             action,
             path,
             source,
-        },
-        ::redb::Error::DatabaseAlreadyOpen => StoreError::InUse { path },
-        ::redb::Error::Corrupted(what) => StoreError::Damaged { path, what },
-        other => StoreError::Engine {
-            action,
-            path,
-            source: Box::new(other),
-        },
+        };
+    }
+    if let ::redb::Error::DatabaseAlreadyOpen = error {
+        return StoreError::InUse { path };
+    }
+    if let ::redb::Error::Corrupted(what) = error {
+        return StoreError::Damaged { path, what };
+    }
+    StoreError::Engine {
+        action,
+        path,
+        source: Box::new(error),
     }
 }
 

@@ -93,7 +93,7 @@ impl Reader for RedbReader {
                     )?;
                 }
                 found.sort_unstable_by_key(|found| found.slot.at.position);
-                for found in snapshot.load(&found)? {
+                for found in snapshot.load(&found) {
                     let (position, message, state) = found?;
                     bytes += message.footprint();
                     page.messages.push((position, message, state));
@@ -182,33 +182,29 @@ impl<'s> Snapshot<'s> {
     fn load<'f>(
         &'f self,
         found: &'f [Found],
-    ) -> Result<
-        impl Iterator<Item = Result<(Position, Message, DeliveryState), StoreError>> + 'f,
-        StoreError,
-    > {
+    ) -> impl Iterator<Item = Result<(Position, Message, DeliveryState), StoreError>> + 'f {
         let mut open: Option<(u64, Vec<u8>)> = None;
-        Ok(found.iter().map(move |found| {
+        found.iter().map(move |found| {
             if open.as_ref().is_none_or(|(chunk, _)| *chunk != found.chunk) {
                 open = Some((found.chunk, self.read_chunk(found.chunk)?));
             }
             let bytes = open.as_ref().map_or(&[][..], |(_, bytes)| bytes);
             self.decode(found, bytes)
-        }))
+        })
     }
 
     /// The records of a chunk, after a look at their checksum.
     fn read_chunk(&self, chunk: u64) -> Result<Vec<u8>, StoreError> {
         let failed = || self.shared.engine("cannot read");
-        let whole = match self.chunk.get(chunk).map_err(failed())? {
-            Some(bytes) => bytes.value().to_vec(),
-            None => {
-                let mut whole = Vec::new();
-                let pieces = self.segment.range((chunk, 0)..=(chunk, u32::MAX));
-                for piece in pieces.map_err(failed())? {
-                    whole.extend_from_slice(piece.map_err(failed())?.1.value());
-                }
-                whole
+        let whole = if let Some(bytes) = self.chunk.get(chunk).map_err(failed())? {
+            bytes.value().to_vec()
+        } else {
+            let mut whole = Vec::new();
+            let pieces = self.segment.range((chunk, 0)..=(chunk, u32::MAX));
+            for piece in pieces.map_err(failed())? {
+                whole.extend_from_slice(piece.map_err(failed())?.1.value());
             }
+            whole
         };
         let checked = records(&whole)
             .map_err(self.shared.damaged(|| format!("chunk {chunk}")))?
