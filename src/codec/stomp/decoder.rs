@@ -10,16 +10,24 @@ use super::limits::Limits;
 /// is to stay while it arrives.
 pub const LARGE_BODY: usize = 16 * 1024;
 
+/// Room for the headers of a frame that is kept for the next one; idle connections are many.
+const SPANS_KEPT: usize = 64;
+
 /// Decodes the bytes of one peer.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
     version: Version,
     stage: Stage,
+    /// Where the unfinished line starts, from the start of the frame.
+    line: usize,
     /// How far the unfinished frame has been looked at, from its start.
     scanned: usize,
     /// The headers of the frame at hand.
     spans: Vec<Span>,
+    /// How many bytes were looked at in search of an end.
+    #[cfg(test)]
+    work: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,11 +77,14 @@ impl Decoder {
     /// A decoder at the start of a connection.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits,
+            limits: limits.addressable(),
             version: Version::V1_0,
             stage: Stage::Command,
+            line: 0,
             scanned: 0,
             spans: Vec::new(),
+            #[cfg(test)]
+            work: 0,
         }
     }
 
@@ -84,7 +95,7 @@ impl Decoder {
 
     /// Applies these limits from the next frame on.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
+        self.limits = limits.addressable();
     }
 
     /// Takes the next frame from the front of the input.
@@ -137,14 +148,15 @@ impl Decoder {
         }
     }
 
-    /// Heart-beats, and what some clients send behind the NUL.
+    /// Heart-beats, and what some clients send behind the NUL: empty lines, blanks, further NULs. None
+    /// of it can be the start of a command.
     fn skip_between_frames(&self, input: &[u8]) -> usize {
         if !matches!(self.stage, Stage::Command) || self.scanned > 0 {
             return 0;
         }
         input
             .iter()
-            .take_while(|byte| matches!(byte, b'\n' | b'\r' | 0))
+            .take_while(|byte| byte.is_ascii_whitespace() || **byte == 0)
             .count()
     }
 
@@ -161,6 +173,7 @@ impl Decoder {
                     let (start, end) = line;
                     let line = frame.get(start..end).unwrap_or_default();
                     self.spans.clear();
+                    self.spans.shrink_to(SPANS_KEPT);
                     self.stage = Stage::Headers(command(line)?);
                 }
                 Stage::Headers(verb) => {
@@ -186,12 +199,10 @@ impl Decoder {
         limit: usize,
         key: &'static str,
     ) -> Result<Option<(usize, usize)>, DecodeError> {
-        let start = self.scanned;
-        let rest = frame.get(start..).unwrap_or_default();
-        // What an earlier call has looked at in vain is looked at again, but never more than once per
-        // `limit` bytes, since a longer line is an error.
-        let found = memchr::memchr2(b'\n', 0, rest);
-        let length = found.unwrap_or(rest.len());
+        let start = self.line;
+        let found = self.search(frame, |new| memchr::memchr2(b'\n', 0, new));
+        let end = self.scanned;
+        let length = end - start;
         if length > limit {
             return Err(DecodeError::TooLarge {
                 what,
@@ -200,27 +211,44 @@ impl Decoder {
                 key,
             });
         }
-        let head = start + length;
-        if head > self.limits.head {
+        if end > self.limits.head {
             return Err(DecodeError::TooLarge {
                 what: "size of all headers",
-                actual: head,
+                actual: end,
                 limit: self.limits.head,
                 key: self.limits.head_key,
             });
         }
-        let Some(length) = found else { return Ok(None) };
-        if rest.get(length) == Some(&0) {
+        if !found {
+            return Ok(None);
+        }
+        if frame.get(end) == Some(&0) {
             let before = frame.get(..start).unwrap_or_default();
             return Err(DecodeError::Nul {
                 line: memchr::memchr_iter(b'\n', before).count() + 1,
             });
         }
-        self.scanned = start + length + 1;
-        let carriage_return = length > 0 && rest.get(length - 1) == Some(&b'\r');
+        self.scanned = end + 1;
+        self.line = end + 1;
+        let last = end.checked_sub(1).and_then(|last| frame.get(last));
+        let carriage_return = length > 0 && last == Some(&b'\r');
         // In 1.1 a carriage return belongs to the value, but a lone one still ends the head.
         let strip = carriage_return && (self.version != Version::V1_1 || length == 1);
-        Ok(Some((start, start + length - usize::from(strip))))
+        Ok(Some((start, end - usize::from(strip))))
+    }
+
+    /// Looks at the bytes of the frame that are new. Returns whether the end that `find` knows is among
+    /// them: it is where `scanned` is then.
+    fn search(&mut self, frame: &[u8], find: impl Fn(&[u8]) -> Option<usize>) -> bool {
+        let new = frame.get(self.scanned..).unwrap_or_default();
+        let found = find(new);
+        let looked = found.unwrap_or(new.len());
+        self.scanned += looked;
+        #[cfg(test)]
+        {
+            self.work += looked;
+        }
+        found.is_some()
     }
 
     fn header(
@@ -259,14 +287,9 @@ impl Decoder {
         let Some(value) = self.headers(frame).get(b"content-length") else {
             return Ok(None);
         };
-        let text = String::from_utf8_lossy(value.trim_ascii());
-        if text.starts_with('-') && text.len() > 1 {
-            return Err(DecodeError::LengthNegative(text.into_owned()));
-        }
-        match text.parse::<usize>() {
-            Ok(length) => self.check_body(length).map(|()| Some(length)),
-            Err(_) => Err(DecodeError::LengthInvalid(text.into_owned())),
-        }
+        let length = body_length(value.trim_ascii())?;
+        self.check_body(length)?;
+        Ok(Some(length))
     }
 
     fn check_body(&self, length: usize) -> Result<(), DecodeError> {
@@ -290,19 +313,22 @@ impl Decoder {
         length: Option<usize>,
     ) -> Result<Step, DecodeError> {
         if let Some(length) = length {
-            return match frame.get(head + length) {
-                Some(0) => Ok(Step::Complete(verb, head, head + length)),
+            let end = head.saturating_add(length);
+            return match frame.get(end) {
+                Some(0) => Ok(Step::Complete(verb, head, end)),
                 Some(_) => Err(DecodeError::NoNul),
                 None if length > LARGE_BODY => Ok(Step::Large(verb, head, length)),
                 None => Ok(Step::Incomplete),
             };
         }
-        let rest = frame.get(self.scanned..).unwrap_or_default();
-        let found = memchr::memchr(0, rest);
-        let end = self.scanned + found.unwrap_or(rest.len());
+        let found = self.search(frame, |new| memchr::memchr(0, new));
+        let end = self.scanned;
         self.check_body(end - head)?;
-        self.scanned = end;
-        Ok(found.map_or(Step::Incomplete, |_| Step::Complete(verb, head, end)))
+        Ok(if found {
+            Step::Complete(verb, head, end)
+        } else {
+            Step::Incomplete
+        })
     }
 
     fn conclude<'a>(&'a mut self, frame: &'a [u8], skipped: usize, step: Step) -> Decoded<'a> {
@@ -327,6 +353,7 @@ impl Decoder {
                 (head, verb, [].as_slice(), Some(length))
             }
         };
+        self.line = 0;
         self.scanned = 0;
         let frame = Frame {
             verb,
@@ -373,3 +400,17 @@ fn command(line: &[u8]) -> Result<Verb, DecodeError> {
         }),
     }
 }
+
+/// Reads a `content-length`.
+fn body_length(text: &[u8]) -> Result<usize, DecodeError> {
+    let text = String::from_utf8_lossy(text);
+    let shown = || text.chars().take(64).collect();
+    match text.parse() {
+        Ok(length) => Ok(length),
+        Err(_) if text.parse::<i64>().is_ok() => Err(DecodeError::LengthNegative(shown())),
+        Err(_) => Err(DecodeError::LengthInvalid(shown())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

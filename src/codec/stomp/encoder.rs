@@ -88,3 +88,57 @@ pub fn number(out: &mut Vec<u8>, mut value: u64) {
     }
     out.extend_from_slice(digits.get(start..).unwrap_or_default());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUE: &[u8] = b"a:b\\c\nd\re";
+
+    fn escaped(version: Version) -> Vec<u8> {
+        let mut out = Vec::new();
+        escape(&mut out, VALUE, version);
+        out
+    }
+
+    #[test]
+    fn each_version_escapes_what_its_readers_take_back() {
+        assert_eq!(escaped(Version::V1_2), br"a\cb\\c\nd\re");
+        assert_eq!(escaped(Version::V1_1), b"a\\cb\\\\c\\nd\re");
+    }
+
+    #[test]
+    fn to_1_0_colon_and_backslash_go_raw_and_no_line_end_does() {
+        assert_eq!(escaped(Version::V1_0), br"a:b\c\nd\re");
+    }
+
+    #[test]
+    fn relaxing_what_1_2_escaped_is_escaping_for_the_other_version() {
+        for value in [VALUE, b"plain", b"", b"\\", b"\\\\n", b"\r\n"] {
+            let mut stored = Vec::new();
+            escape(&mut stored, value, Version::V1_2);
+            for version in [Version::V1_0, Version::V1_1, Version::V1_2] {
+                let (mut relaxed, mut direct) = (Vec::new(), Vec::new());
+                relax(&mut relaxed, &stored, version);
+                escape(&mut direct, value, version);
+                assert_eq!(relaxed, direct, "{value:?} for {version:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_start_another_line() {
+        let mut out = Vec::new();
+        header(&mut out, b"a\r\nb", b"c", Version::V1_2);
+        assert_eq!(out, b"ab:c\n");
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for value in [0, 7, 10, 1_234_567_890, u64::MAX] {
+            let mut out = Vec::new();
+            number(&mut out, value);
+            assert_eq!(out, value.to_string().as_bytes());
+        }
+    }
+}

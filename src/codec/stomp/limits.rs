@@ -34,6 +34,14 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The same, so that places within the head can be kept in 32 bits.
+    pub(super) fn addressable(self) -> Self {
+        Self {
+            head: self.head.min(u32::MAX as usize),
+            ..self
+        }
+    }
+
     /// The bounds for a peer that has not logged in: head and body hold at most `bytes` each.
     #[must_use]
     pub fn before_login(self, bytes: usize) -> Self {
