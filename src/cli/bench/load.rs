@@ -125,29 +125,21 @@ async fn do_work(
             producers,
             consumers,
         } => {
-            for number in 0..queues {
-                let name = format!("{queue}.{number}");
-                for _ in 0..consumers {
-                    count(shared, &name)
-                        .await
-                        .map(|client| shared.spawn(client))?;
-                }
-            }
+            let names: Vec<_> = (0..queues)
+                .map(|number| format!("{queue}.{number}"))
+                .collect();
+            listen(shared, &names, consumers).await?;
             let span = Span::begin(shared);
-            for number in 0..queues {
+            for name in &names {
                 for _ in 0..producers {
-                    shared.spawn(produce(Rc::clone(shared), format!("{queue}.{number}")));
+                    shared.spawn(produce(Rc::clone(shared), name.clone()));
                 }
             }
             stream(shared, span, amount.time, 1).await
         }
         Shape::Topic { subscribers } => {
             let topic = queue.replacen("/queue/", "/topic/", 1);
-            for _ in 0..subscribers {
-                count(shared, &topic)
-                    .await
-                    .map(|client| shared.spawn(client))?;
-            }
+            listen(shared, std::slice::from_ref(&topic), subscribers).await?;
             let span = Span::begin(shared);
             shared.spawn(produce(Rc::clone(shared), topic));
             stream(shared, span, amount.time, subscribers as u64).await
@@ -164,34 +156,11 @@ async fn do_work(
             }
             let span = Span::begin(shared);
             for _ in 0..producers {
-                shared.spawn(produce_windowed(
-                    Rc::clone(shared),
-                    queue.to_owned(),
-                    window,
-                    1,
-                    None,
-                ));
+                send_persistent(shared, queue, window);
             }
             stream(shared, span, amount.time, 1).await
         }
-        Shape::Synchronous { producers } => {
-            let span = Span::begin(shared);
-            for _ in 0..producers {
-                shared.spawn(produce_windowed(
-                    Rc::clone(shared),
-                    queue.to_owned(),
-                    1,
-                    1,
-                    None,
-                ));
-            }
-            tokio::time::sleep(amount.time).await;
-            let measured = span.end(shared, shared.sent.get(), now());
-            shared.stop.set(true);
-            shared.until(|_| true).await?;
-            empty(shared, queue).await?;
-            Ok(measured)
-        }
+        Shape::Synchronous { producers } => synchronous(shared, queue, producers, amount).await,
         Shape::Fill { messages } => {
             let measured = fill(shared, queue, messages).await?;
             empty(shared, queue).await?;
@@ -203,6 +172,43 @@ async fn do_work(
         }
         Shape::RequestReply { beside } => request_reply(shared, queue, amount, beside).await,
     }
+}
+
+/// Lets so many consumers listen at each of these destinations.
+async fn listen(shared: &Rc<Shared>, names: &[String], consumers: usize) -> Result<(), CliError> {
+    for name in names {
+        for _ in 0..consumers {
+            count(shared, name)
+                .await
+                .map(|client| shared.spawn(client))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets a producer send with a receipt for each message.
+fn send_persistent(shared: &Rc<Shared>, queue: &str, window: usize) {
+    let queue = queue.to_owned();
+    shared.spawn(produce_windowed(Rc::clone(shared), queue, window, 1, None));
+}
+
+/// Producers that wait for each receipt; what they sent is consumed when that is measured.
+async fn synchronous(
+    shared: &Rc<Shared>,
+    queue: &str,
+    producers: usize,
+    amount: Amount,
+) -> Result<Measurement, CliError> {
+    let span = Span::begin(shared);
+    for _ in 0..producers {
+        send_persistent(shared, queue, 1);
+    }
+    let end = now() + amount.time;
+    shared.until(|_| now() >= end).await?;
+    let measured = span.end(shared, shared.sent.get(), now());
+    shared.stop.set(true);
+    empty(shared, queue).await?;
+    Ok(measured)
 }
 
 /// Lets producers work for a time, then waits until all has arrived everywhere.

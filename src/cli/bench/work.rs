@@ -61,82 +61,93 @@ pub enum Shape {
 
 /// The works of the comparison.
 pub(super) fn standard(backlog: u64) -> Vec<Workload> {
-    let work = |name: &str, about: &str, shape| Workload {
-        name: name.to_owned(),
-        about: about.to_owned(),
-        shape,
-    };
-    let stream = |queues, producers, consumers| Shape::Stream {
+    let mut all = passing();
+    all.extend(durable(backlog));
+    for (name, about, beside) in [
+        ("request-reply", "round trip through two queues", false),
+        (
+            "busy-reply",
+            "round trip beside saturating 4 producers and 4 consumers",
+            true,
+        ),
+    ] {
+        all.push(work(name, about, Shape::RequestReply { beside }));
+    }
+    all
+}
+
+/// Works of messages that nobody has to store.
+fn passing() -> Vec<Workload> {
+    let stream = |queues, clients| Shape::Stream {
         queues,
-        producers,
-        consumers,
+        producers: clients,
+        consumers: clients,
     };
+    let topic = |subscribers| Shape::Topic { subscribers };
     vec![
         work(
             "np-1x1",
             "non-persistent, 1 producer, 1 consumer",
-            stream(1, 1, 1),
+            stream(1, 1),
         ),
         work(
             "np-4x4",
             "non-persistent, 4 producers, 4 consumers, 1 queue",
-            stream(1, 4, 4),
+            stream(1, 4),
         ),
         work(
             "queues-100",
             "non-persistent, 100 queues with 1 producer and 1 consumer each",
-            stream(100, 1, 1),
+            stream(100, 1),
         ),
-        work(
-            "topic-1x10",
-            "1 producer, 10 subscribers",
-            Shape::Topic { subscribers: 10 },
-        ),
-        work(
-            "topic-1x100",
-            "1 producer, 100 subscribers",
-            Shape::Topic { subscribers: 100 },
-        ),
+        work("topic-1x10", "1 producer, 10 subscribers", topic(10)),
+        work("topic-1x100", "1 producer, 100 subscribers", topic(100)),
+    ]
+}
+
+/// Works of messages that have to survive.
+fn durable(messages: u64) -> Vec<Workload> {
+    let persistent = Shape::Persistent {
+        producers: 4,
+        consumers: 4,
+        window: 100,
+    };
+    let synchronous = |producers| Shape::Synchronous { producers };
+    vec![
         work(
             "persistent-4x4",
             "persistent, a receipt each, window 100, acknowledged one by one",
-            Shape::Persistent {
-                producers: 4,
-                consumers: 4,
-                window: 100,
-            },
+            persistent,
         ),
         work(
             "sync-1",
             "1 producer that waits for each receipt",
-            Shape::Synchronous { producers: 1 },
+            synchronous(1),
         ),
         work(
             "sync-16",
             "16 producers that wait for each receipt",
-            Shape::Synchronous { producers: 16 },
+            synchronous(16),
         ),
         work(
             "fill",
             "persistent backlog, a receipt for every tenth",
-            Shape::Fill { messages: backlog },
+            Shape::Fill { messages },
         ),
         work(
             "drain",
             "the same, consumed afterwards",
-            Shape::Drain { messages: backlog },
-        ),
-        work(
-            "request-reply",
-            "round trip through two queues",
-            Shape::RequestReply { beside: false },
-        ),
-        work(
-            "busy-reply",
-            "round trip beside saturating 4 producers and 4 consumers",
-            Shape::RequestReply { beside: true },
+            Shape::Drain { messages },
         ),
     ]
+}
+
+fn work(name: &str, about: &str, shape: Shape) -> Workload {
+    Workload {
+        name: name.to_owned(),
+        about: about.to_owned(),
+        shape,
+    }
 }
 
 impl Workload {

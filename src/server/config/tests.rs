@@ -1,3 +1,5 @@
+//! Configurations as users write them, right and wrong.
+
 use std::time::Duration;
 
 use super::load::{Entries, Override, Sources};

@@ -1,3 +1,5 @@
+//! Frames in every shape, whole and in pieces.
+
 use super::*;
 use crate::codec::stomp::OwnedFrame;
 
@@ -141,9 +143,9 @@ fn what_lies_between_frames_is_skipped() {
 fn heart_beats_are_consumed_at_once() {
     let mut decoder = Decoder::new(Limits::default());
     for (bytes, consumed) in [(b"\n\r\n ".as_slice(), 4), (b"\nSE", 1)] {
-        let decoded = decoder.decode(bytes).unwrap();
-        assert!(matches!(decoded.event, Event::Incomplete));
-        assert_eq!(decoded.consumed, consumed);
+        let step = decoder.decode(bytes).unwrap();
+        assert!(matches!(step.event, Event::Incomplete));
+        assert_eq!(step.consumed, consumed);
     }
 }
 
@@ -287,9 +289,9 @@ fn a_large_body_comes_piece_by_piece() {
         .encode(Version::V1_2, &mut bytes);
     let head = bytes.len() - body.len() - 2;
     let mut decoder = Decoder::new(Limits::default());
-    let decoded = decoder.decode(&bytes[..head + 10]).unwrap();
-    assert!(matches!(decoded.event, Event::LargeHead(_, length) if length == body.len()));
-    assert_eq!(decoded.consumed, head);
+    let step = decoder.decode(&bytes[..head + 10]).unwrap();
+    assert!(matches!(step.event, Event::LargeHead(_, length) if length == body.len()));
+    assert_eq!(step.consumed, head);
     let part = decoder.body(&bytes[head..head + 10]).unwrap();
     assert_eq!(
         (part.bytes.len(), part.consumed, part.done),
@@ -317,8 +319,8 @@ fn a_frame_of_a_mebibyte_byte_by_byte_is_looked_at_once() {
         let mut decoder = Decoder::new(Limits::default());
         let mut done = 0;
         for end in 1..=bytes.len() {
-            let decoded = decoder.decode(&bytes[..end]).unwrap();
-            done += usize::from(matches!(decoded.event, Event::Frame(_)));
+            let step = decoder.decode(&bytes[..end]).unwrap();
+            done += usize::from(matches!(step.event, Event::Frame(_)));
         }
         assert_eq!(done, 1);
         assert!(decoder.work <= bytes.len(), "{} bytes", decoder.work);
