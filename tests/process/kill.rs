@@ -100,7 +100,9 @@ fn consumer(
         if client.try_send(&subscribe("1", QUEUES[queue])).is_err() {
             return;
         }
-        let mut waiting = std::collections::VecDeque::new();
+        // Receipts need not come in the order of their requests: what was never stored has its own
+        // sooner.
+        let mut waiting = BTreeMap::new();
         while let Ok(Some(frame)) = client.try_receive() {
             match frame.verb {
                 Verb::Message if random.below(10) == 0 => {}
@@ -108,13 +110,15 @@ fn consumer(
                     let (producer, number) = parse(&frame.body);
                     let place = (queue, producer, number);
                     ledger.lock().unwrap().unsure.insert(place);
-                    waiting.push_back(place);
-                    if client.try_send(&ack(&frame).with("receipt", "r")).is_err() {
+                    let receipt = format!("{producer} {number}");
+                    let settled = ack(&frame).with("receipt", &receipt);
+                    waiting.insert(receipt, place);
+                    if client.try_send(&settled).is_err() {
                         return;
                     }
                 }
                 Verb::Receipt => {
-                    let place = waiting.pop_front().unwrap();
+                    let place = waiting.remove(frame.get("receipt-id").unwrap()).unwrap();
                     let mut ledger = ledger.lock().unwrap();
                     ledger.unsure.remove(&place);
                     ledger.settled.insert(place);
