@@ -219,7 +219,10 @@ impl Reader for MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use super::super::contract::{Subject, contract};
+    use std::time::Duration;
+
+    use super::super::contract::{HERE, Subject, contract, put};
+    use super::super::{CommitObserver, Durability, Writer};
     use super::*;
 
     impl Subject for MemoryStore {
@@ -229,4 +232,23 @@ mod tests {
     }
 
     contract!(MemoryStore::default());
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl CommitObserver for Nobody {
+        fn committed(&self, _: usize, _: usize, _: Duration, _: StoreSize) {}
+        fn failed(&self, _: &StoreError) {}
+    }
+
+    #[test]
+    fn what_is_committed_leaves_room_in_the_writer() {
+        let store = Box::new(MemoryStore::default());
+        let writer = Writer::new(store, Durability::Sync, Arc::new(Nobody));
+        let mut changes = vec![put(HERE, 1, 10_000)];
+        writer.append(&mut changes, &[], None);
+        assert!(writer.pending_bytes() > 10_000);
+        assert!(writer.step(Tick(0)));
+        assert_eq!(writer.pending_bytes(), 0);
+    }
 }

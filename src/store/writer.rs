@@ -397,6 +397,10 @@ impl Writer {
         self.durable.fetch_max(last.0, Ordering::AcqRel);
         let (waiters, room) = {
             let mut gather = self.gather.lock();
+            // Before those who wait for room are told: they look at this, and without room they
+            // append nothing that would correct it.
+            self.pending_bytes
+                .store(gather.open.bytes(), Ordering::Relaxed);
             (gather.committing.take(), gather.room.take())
         };
         for waiter in waiters {
