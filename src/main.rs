@@ -19,9 +19,6 @@ fn main() -> ExitCode {
         None | Some(Command::Serve) => serve::serve(&arguments.serve),
         Some(Command::Client(command)) => ExitCode::from(tidegate::cli::run(&command).code()),
         Some(Command::CheckConfig { file, json }) => serve::check(&arguments.serve, file, json),
-        Some(Command::Completion { shell }) => {
-            arguments::write_completion(shell);
-            ExitCode::SUCCESS
-        }
+        Some(Command::Completion { shell }) => arguments::print_completion(shell),
     }
 }

@@ -1,8 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use super::serve::answer;
 
 /// A message broker for the STOMP clients of ActiveMQ, Artemis and RabbitMQ.
 #[derive(Debug, Parser)]
@@ -76,10 +79,12 @@ pub(crate) struct ServeArguments {
     pub(crate) quiet: bool,
 }
 
-/// Writes the completion script of a shell to the standard output.
-pub(crate) fn write_completion(shell: clap_complete::Shell) {
+/// Prints the completion script of a shell.
+pub(crate) fn print_completion(shell: clap_complete::Shell) -> ExitCode {
     let mut command = Arguments::command();
-    clap_complete::generate(shell, &mut command, "tidegate", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "tidegate", &mut script);
+    answer(&String::from_utf8_lossy(&script))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Running the broker, and checking what it would run with.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -32,12 +32,10 @@ pub(crate) fn serve(arguments: &ServeArguments) -> ExitCode {
         Err(problems) => return complain(&problems),
     };
     if arguments.print_config {
-        print(&loaded.print());
-        return ExitCode::SUCCESS;
+        return answer(&loaded.print());
     }
     if arguments.check {
-        print("the configuration is valid\n");
-        return ExitCode::SUCCESS;
+        return answer("the configuration is valid\n");
     }
     let settings = loaded.settings;
     start_log(&settings);
@@ -57,8 +55,9 @@ pub(crate) fn serve(arguments: &ServeArguments) -> ExitCode {
         let server = Server::start(&settings, Some(install_recorder()?)).await?;
         if quiet {
             tracing::info!(target: "tidegate::server", listening = ?server.listening(), "ready");
-        } else {
-            print(&banner(&settings, &server, workers, started.elapsed()));
+        } else if let Err(error) = print(&banner(&settings, &server, workers, started.elapsed())) {
+            // Clients are served, whether or not somebody reads the banner.
+            tracing::warn!(target: "tidegate::server", %error, "the banner could not be printed");
         }
         signals.stop().await;
         tracing::info!(target: "tidegate::server", "stopping");
@@ -75,15 +74,14 @@ pub(crate) fn check(arguments: &ServeArguments, file: Option<PathBuf>, json: boo
     let mut sources = sources(arguments);
     sources.file = file.or(sources.file);
     match (Loaded::read(&sources), json) {
-        (Ok(_), true) => print("{\"ok\":true,\"problems\":[]}\n"),
-        (Ok(_), false) => print("the configuration is valid\n"),
-        (Err(problems), true) => {
-            print(&format!("{}\n", problems.json()));
-            return ExitCode::from(USAGE);
-        }
-        (Err(problems), false) => return complain(&problems),
+        (Ok(_), true) => answer("{\"ok\":true,\"problems\":[]}\n"),
+        (Ok(_), false) => answer("the configuration is valid\n"),
+        (Err(problems), true) => match print(&format!("{}\n", problems.json())) {
+            Ok(()) => ExitCode::from(USAGE),
+            Err(error) => fail(&format!("cannot write the result: {error}")),
+        },
+        (Err(problems), false) => complain(&problems),
     }
-    ExitCode::SUCCESS
 }
 
 /// Everything that the settings are read from.
@@ -144,8 +142,10 @@ fn start_log(settings: &Settings) {
     let filter = EnvFilter::new(&settings.log.level);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        // The complaint about a line that cannot be written would go the same way, and panic there.
+        .log_internal_errors(false);
     // Nobody has started another log in this process.
     let _ = match settings.log.format {
         LogFormat::Text => log.try_init(),
@@ -153,10 +153,11 @@ fn start_log(settings: &Settings) {
     };
 }
 
-/// The signals that stop the broker.
+/// The signals that stop the broker, and the one that does not.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -170,14 +171,21 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for one of them.
+    /// Waits for one that stops.
     async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    tracing::warn!(target: "tidegate::server",
+                        "SIGHUP is ignored: a changed configuration needs a restart");
+                }
+            }
         }
     }
 }
@@ -192,12 +200,22 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-#[allow(clippy::print_stdout, reason = "this is the command's result")]
-fn print(text: &str) {
-    print!("{text}");
+/// Prints the result of a command, which fails if nobody can read it.
+pub(super) fn answer(text: &str) -> ExitCode {
+    match print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("cannot write the result: {error}")),
+    }
 }
 
-#[allow(clippy::print_stderr, reason = "the process ends with this")]
+/// Writes to the standard output. Unlike the macro, it does not panic when that is closed or full.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 fn complain_text(text: &str) {
-    eprintln!("{text}");
+    // When the standard error output is closed too, the exit code says it.
+    let _ = writeln!(io::stderr(), "{text}");
 }

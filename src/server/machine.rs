@@ -1,7 +1,7 @@
 //! What the machine, or the container, has: memory and disk.
 
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Assumed where the system tells nothing.
 const UNKNOWN_MEMORY: u64 = 1 << 30;
@@ -12,17 +12,45 @@ pub(super) fn memory() -> u64 {
     let machine = std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| total_memory(&text));
-    let group = [
-        "/sys/fs/cgroup/memory.max",
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-    ]
-    .iter()
-    .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok());
+    let group = std::fs::read_to_string("/proc/self/cgroup")
+        .ok()
+        .and_then(|groups| group_limit(&groups, Path::new("/sys/fs/cgroup")));
     match (machine, group) {
         (Some(machine), Some(group)) => machine.min(group),
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => UNKNOWN_MEMORY,
     }
+}
+
+/// The least limit of the control groups that this process is in, and of those around them: a
+/// service's own, a container's. `mounted` is where the system shows control groups.
+fn group_limit(groups: &str, mounted: &Path) -> Option<u64> {
+    let limits = groups.lines().filter_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next()?, fields.next()?);
+        let (root, file) = if controllers.is_empty() {
+            (mounted.to_owned(), "memory.max")
+        } else if controllers.split(',').any(|name| name == "memory") {
+            (mounted.join("memory"), "memory.limit_in_bytes")
+        } else {
+            return None;
+        };
+        // A group outside of what a container may see is written with `..`; there is only the root.
+        let path = Path::new(path.trim_start_matches('/'));
+        let inside = path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let path = if inside { path } else { Path::new("") };
+        path.ancestors()
+            .filter_map(|group| limit_in(&root.join(group).join(file)))
+            .min()
+    });
+    limits.min()
+}
+
+/// The limit in a file; `None` if it is not there or says "max".
+fn limit_in(file: &Path) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 fn total_memory(meminfo: &str) -> Option<u64> {
@@ -95,6 +123,44 @@ mod tests {
         assert_eq!(total_memory(text), Some(24_588_280 * 1024));
         assert_eq!(total_memory("nothing"), None);
         assert!(memory() > 1 << 20);
+    }
+
+    /// A tree of control groups with these files.
+    fn groups(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let file = root.path().join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn the_least_limit_of_a_group_and_those_around_it_holds() {
+        let root = groups(&[
+            ("system.slice/memory.max", "3000\n"),
+            ("system.slice/tidegate.service/memory.max", "max\n"),
+            ("other.slice/memory.max", "1\n"),
+        ]);
+        let limit = |line: &str| group_limit(line, root.path());
+        assert_eq!(limit("0::/system.slice/tidegate.service\n"), Some(3000));
+        assert_eq!(limit("0::/\n"), None);
+        let service = root.path().join("system.slice/tidegate.service/memory.max");
+        std::fs::write(service, "2000\n").unwrap();
+        assert_eq!(limit("0::/system.slice/tidegate.service\n"), Some(2000));
+    }
+
+    #[test]
+    fn a_container_sees_its_own_group_at_the_root() {
+        let root = groups(&[
+            ("memory.max", "5000\n"),
+            ("memory/memory.limit_in_bytes", "4000\n"),
+        ]);
+        let limit = |lines: &str| group_limit(lines, root.path());
+        assert_eq!(limit("0::/../../elsewhere\n"), Some(5000));
+        assert_eq!(limit("5:cpu,memory:/docker/4711\n3:pids:/x\n"), Some(4000));
+        assert_eq!(limit("3:pids:/x\nnonsense\n"), None);
     }
 
     #[test]

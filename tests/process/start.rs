@@ -1,6 +1,6 @@
 //! Starting, looking at it from outside, stopping.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
 use tidegate::internal::codec::stomp::Verb;
@@ -314,6 +314,72 @@ fn bench_measures_and_compares() {
         assert!(row["per_second"].as_f64().unwrap() > 0.0, "{row}");
         assert_eq!(row["missing"], 0, "{row}");
     }
+}
+
+/// An output that nobody reads any more.
+fn broken_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_command_whose_result_nobody_can_read_fails_in_words() {
+    for arguments in [
+        &["--print-config"][..],
+        &["completion", "bash"],
+        &["check-config"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(arguments)
+            .stdout(broken_pipe())
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains("cannot write the result"), "{error}");
+    }
+}
+
+#[test]
+fn a_broker_whose_banner_nobody_reads_serves_on() {
+    let mut child = command(&["--memory"])
+        .stdout(broken_pipe())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let told = log.any(|line| line.unwrap().contains("banner could not be printed"));
+    let pid = rustix::process::Pid::from_child(&child);
+    // One that has ended already is found out by its exit code.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    let status = child.wait().unwrap();
+    assert!(told && status.success(), "{status}");
+}
+
+#[test]
+fn a_broker_whose_log_nobody_reads_stops_cleanly() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let broker =
+        Process::launch(command(&["--data", data, "--log", "debug"]).stderr(broken_pipe()));
+    let mut client = Plain::connect(broker.stomp);
+    client.request(persistent("/queue/a", "kept"));
+    drop(client);
+    assert!(broker.stop().success());
+}
+
+#[test]
+fn a_hangup_is_logged_and_ignored() {
+    let mut broker = Process::launch(command(&["--memory"]).stderr(Stdio::piped()));
+    let mut log = BufReader::new(broker.stderr().unwrap()).lines();
+    broker.signal(rustix::process::Signal::HUP);
+    assert!(log.any(|line| line.unwrap().contains("SIGHUP is ignored")));
+    let mut client = Plain::connect(broker.stomp);
+    client.request(persistent("/queue/a", "x"));
+    drop(client);
+    assert!(broker.stop().success());
 }
 
 #[test]
