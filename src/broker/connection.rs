@@ -39,10 +39,13 @@ pub struct Connection {
     cells: FxHashMap<DestinationName, Arc<Cell>>,
     transactions: FxHashMap<TransactionId, UnitOfWork>,
     commit: Option<Box<Commit>>,
-    parked: VecDeque<Request>,
+    /// What waits for room or for a commit, with the tick at which it came.
+    parked: VecDeque<(Tick, Request)>,
     parked_bytes: usize,
-    /// Since when the first parked request has waited, and why.
-    parked_since: Option<(Tick, Refusal)>,
+    /// Why the first parked request could not be carried out, unless it waits for a commit.
+    no_room: Option<Refusal>,
+    /// When something parked found room last: from then on the others have waited in vain.
+    parked_moved: Tick,
     paused: Vec<SubscriptionId>,
     /// Until when, at most, nothing is taken from the client, so that consumers can catch up.
     pausing_until: Option<Tick>,
@@ -65,7 +68,8 @@ impl Connection {
             commit: None,
             parked: VecDeque::new(),
             parked_bytes: 0,
-            parked_since: None,
+            no_room: None,
+            parked_moved: Tick(0),
             paused: Vec::new(),
             pausing_until: None,
             no_pause_before: Tick(0),
@@ -96,7 +100,8 @@ impl Connection {
         }
         let shared = Arc::clone(&self.shared);
         Work::run(&shared, now, |work| {
-            self.carry_out(work, now, requests.drain(..), completions);
+            let requests = requests.drain(..).map(|request| (now.tick, request));
+            self.carry_out(work, now, requests, completions);
         });
     }
 
@@ -121,6 +126,9 @@ impl Connection {
                 self.apply_commit(work, now, completions);
                 self.try_parked(work, now, completions);
             });
+        }
+        if self.mail.stop {
+            self.refuse_parked(completions);
         }
         &mut self.mail
     }
@@ -171,7 +179,7 @@ impl Connection {
 
     /// Why the first request that waits for room could not be carried out, if there is one.
     pub fn waits_for(&self) -> Option<&Refusal> {
-        self.parked_since.as_ref().map(|(_, refusal)| refusal)
+        self.no_room.as_ref()
     }
 
     /// Whether a commit is on its way, which has to be waited for before `disconnect`.
@@ -182,7 +190,9 @@ impl Connection {
     /// When [`Connection::expire`] wants to be called.
     pub fn deadline(&self) -> Option<Tick> {
         let limits = &self.shared.limits;
-        let parked = self.parked_since.as_ref().map(|(since, _)| {
+        let first = self.parked.front().filter(|_| self.no_room.is_some());
+        let parked = first.map(|(since, _)| {
+            let since = (*since).max(self.parked_moved);
             since.after(u64::try_from(limits.full_timeout.as_millis()).unwrap_or(u64::MAX))
         });
         let timeout = u64::try_from(limits.transaction_timeout.as_millis()).unwrap_or(u64::MAX);
@@ -206,8 +216,8 @@ impl Connection {
         self.end_pause(now);
         Work::run(&shared, now, |work| {
             self.abort_overdue(work, now);
-            self.refuse_overdue(now, completions);
             self.try_parked(work, now, completions);
+            self.refuse_overdue(work, now, completions);
         });
     }
 

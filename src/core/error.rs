@@ -45,6 +45,9 @@ pub enum Refusal {
     /// The transaction is not open.
     #[error("no such transaction is open")]
     NoTransaction,
+    /// The broker is stopping, and what waited for room will not find any.
+    #[error("the broker is stopping")]
+    Stopping,
     /// The store has failed; nothing durable can be promised any more.
     #[error("the store has failed: {cause}")]
     StoreFailed {

@@ -65,7 +65,8 @@ pub trait Session: Send {
     /// Tells the peer that nothing durable can be promised any more, and closes.
     fn store_failed(&mut self, now: Now, cause: &str);
 
-    /// Tells the peer that the broker is stopping, and closes.
+    /// The broker is stopping: nothing more is read from the peer. Once it has the answers that are
+    /// due, it is told, and the session closes.
     fn shut_down(&mut self, now: Now);
 
     /// Whether so many answers wait for the peer, or for the store on its behalf, that the driver had

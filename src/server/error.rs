@@ -41,7 +41,7 @@ fn reason(address: SocketAddr, source: &io::Error) -> String {
     if source.kind() != io::ErrorKind::AddrInUse {
         return source.to_string();
     }
-    match machine::port_holder(address.port()) {
+    match machine::port_holder(address) {
         Some(holder) => format!("{holder} has the port"),
         None => "another process has the port".to_owned(),
     }

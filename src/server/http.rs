@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ const LIFE: Duration = Duration::from_secs(30);
 /// What the pages show.
 #[derive(Clone)]
 pub(super) struct Pages {
-    pub(super) broker: Arc<Broker>,
+    /// The broker, once it is open.
+    pub(super) broker: Arc<OnceLock<Arc<Broker>>>,
     /// Renders the metrics; `None` where they are switched off or nobody records them.
     pub(super) metrics: Option<PrometheusHandle>,
     /// Turns true when the server begins to stop.
@@ -71,8 +72,13 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     let Some(handle) = &pages.metrics else {
         return (StatusCode::NOT_FOUND, "Metrics are off (http.metrics).\n").into_response();
     };
-    pages.broker.metrics().show(&pages.broker.totals());
-    pages.show_health();
+    if let Some(broker) = pages.broker.get() {
+        broker.metrics().show(&broker.totals());
+        let checks = &broker.metrics().ready;
+        checks.live.set(1.0);
+        let ready = pages.unready().is_none();
+        checks.ready.set(if ready { 1.0 } else { 0.0 });
+    }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, handle.render()).into_response()
 }
@@ -103,19 +109,14 @@ impl Pages {
         if *self.stopping.borrow() {
             return Some("the broker is stopping".to_owned());
         }
-        if let Some(cause) = self.broker.failure() {
+        let Some(broker) = self.broker.get() else {
+            return Some("the store is being opened".to_owned());
+        };
+        if let Some(cause) = broker.failure() {
             return Some(format!("the store has failed: {cause}"));
         }
         let unreadable = "the store cannot be read; see the log";
-        self.broker.read_failed().then(|| unreadable.to_owned())
-    }
-
-    fn show_health(&self) {
-        let checks = &self.broker.metrics().ready;
-        checks.live.set(1.0);
-        checks
-            .ready
-            .set(if self.unready().is_none() { 1.0 } else { 0.0 });
+        broker.read_failed().then(|| unreadable.to_owned())
     }
 }
 

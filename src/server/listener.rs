@@ -16,7 +16,8 @@ use super::connection::{Budget, Driver, Ending};
 use super::count::Tallies;
 use crate::broker::{Broker, ListenerMetrics, Outbox, ProtocolMetrics};
 use crate::core::ConnectionId;
-use crate::protocol::{Code, Departure, stomp};
+use crate::protocol::{Code, Departure, Session as _, stomp};
+use crate::store::Durable as _;
 
 /// How long accepting pauses when the system has no descriptors left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -62,16 +63,22 @@ impl Connections {
 
     /// Asks every connection to end.
     pub(super) fn stop_all(&self) {
-        let outboxes: Vec<_> = self
-            .open
-            .lock()
-            .outboxes
-            .values()
-            .map(|(_, outbox)| Arc::clone(outbox))
-            .collect();
-        for outbox in outboxes {
+        for outbox in self.outboxes() {
             outbox.stop();
         }
+    }
+
+    /// Tells every connection that nothing durable can be promised any more.
+    pub(super) fn fail_all(&self, cause: &str) {
+        for outbox in self.outboxes() {
+            outbox.failed(cause);
+        }
+    }
+
+    fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        let open = self.open.lock();
+        let outboxes = open.outboxes.values();
+        outboxes.map(|(_, outbox)| Arc::clone(outbox)).collect()
     }
 
     /// How many there are, to watch it fall.
@@ -174,6 +181,8 @@ impl Listener {
         if let Err(overload) = &admitted {
             self.warn_of_overload(peer, overload);
             session.refuse(overload);
+        } else if let Some(cause) = self.broker.failure() {
+            session.store_failed(clock.now(), &cause);
         }
         self.metrics.opened.increment(1);
         self.metrics.connections.increment(1.0);

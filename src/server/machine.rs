@@ -1,6 +1,7 @@
 //! What the machine, or the container, has: memory and disk.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Component, Path};
 
 /// Assumed where the system tells nothing.
@@ -82,12 +83,13 @@ pub(super) fn disk(directory: &Path) -> io::Result<DiskSpace> {
     })
 }
 
-/// The process that listens on a TCP port of this machine, as `name (pid)`, if the system tells.
-pub(super) fn port_holder(port: u16) -> Option<String> {
+/// The process that listens where this address could not be listened on, as `name (pid)`, if the
+/// system tells.
+pub(super) fn port_holder(address: SocketAddr) -> Option<String> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|path| std::fs::read_to_string(path).ok())
-        .find_map(|table| listening_inode(&table, port).map(str::to_owned))?;
+        .find_map(|table| listening_inode(&table, address).map(str::to_owned))?;
     let socket = format!("socket:[{inode}]");
     let processes = std::fs::read_dir("/proc").ok()?;
     processes.flatten().find_map(|process| {
@@ -102,15 +104,36 @@ pub(super) fn port_holder(port: u16) -> Option<String> {
     })
 }
 
-/// The inode of the socket that listens on a port, in a table of the kernel.
-fn listening_inode(table: &str, port: u16) -> Option<&str> {
+/// The inode of the socket that listens on an address or on all, in a table of the kernel.
+fn listening_inode(table: &str, address: SocketAddr) -> Option<&str> {
     const LISTENING: &str = "0A";
     table.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let (_, local) = fields.get(1)?.rsplit_once(':')?;
-        let here = u16::from_str_radix(local, 16).ok()? == port;
-        (here && *fields.get(3)? == LISTENING).then(|| fields.get(9).copied())?
+        let (host, port) = fields.get(1)?.rsplit_once(':')?;
+        let host = table_address(host)?;
+        let same = host == address.ip() || host.is_unspecified() || address.ip().is_unspecified();
+        let here = u16::from_str_radix(port, 16).ok()? == address.port();
+        (same && here && *fields.get(3)? == LISTENING).then(|| fields.get(9).copied())?
     })
+}
+
+/// An address as the kernel's tables show it: words in the byte order of the machine, in hexadecimal.
+fn table_address(text: &str) -> Option<IpAddr> {
+    let word = |at: usize| u32::from_str_radix(text.get(at..at + 8)?, 16).ok();
+    let first = word(0)?.to_ne_bytes();
+    if text.len() == 8 {
+        return Some(Ipv4Addr::from(first).into());
+    }
+    let mut bytes = [0; 16];
+    for (index, part) in bytes.chunks_exact_mut(4).enumerate() {
+        part.copy_from_slice(&word(index * 8)?.to_ne_bytes());
+    }
+    let address = Ipv6Addr::from(bytes);
+    Some(
+        address
+            .to_ipv4_mapped()
+            .map_or(address.into(), IpAddr::from),
+    )
 }
 
 #[cfg(test)]
@@ -166,8 +189,25 @@ mod tests {
     #[test]
     fn the_holder_of_a_port_is_named() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        let holder = port_holder(port).expect("this process holds it");
-        assert!(holder.contains(&std::process::id().to_string()), "{holder}");
+        let address = socket.local_addr().unwrap();
+        let all = (Ipv4Addr::UNSPECIFIED, address.port()).into();
+        for address in [address, all] {
+            let holder = port_holder(address).expect("this process holds it");
+            assert!(holder.contains(&std::process::id().to_string()), "{holder}");
+        }
+        let elsewhere = (Ipv4Addr::new(127, 0, 0, 2), address.port()).into();
+        assert_eq!(port_holder(elsewhere), None);
+    }
+
+    #[test]
+    fn addresses_are_read_from_the_kernels_words() {
+        if cfg!(target_endian = "little") {
+            let loopback = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
+            assert_eq!(table_address("0100007F"), loopback);
+            assert_eq!(table_address("0000000000000000FFFF00000100007F"), loopback);
+            let six = table_address("00000000000000000000000001000000");
+            assert_eq!(six, Some(Ipv6Addr::LOCALHOST.into()));
+        }
+        assert_eq!(table_address("01"), None);
     }
 }

@@ -14,7 +14,7 @@ mod settings;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -34,6 +34,9 @@ const BACKLOG: u32 = 1024;
 
 /// How often free space is looked at.
 const DISK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the store has failed.
+const FAILURE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the recorder of metrics tidies up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -89,9 +92,11 @@ impl Server {
         recorder: Option<PrometheusHandle>,
     ) -> Result<Self, ServerError> {
         // Addresses first: a second broker on the same machine fails before it touches anything.
-        let sockets = Sockets::bind(settings)?;
+        let mut sockets = Sockets::bind(settings)?;
+        // Whoever looks while the store is opened, which may take long after a crash, is answered.
+        let front = Front::open(sockets.http.take(), settings, recorder)?;
         let broker = open(&settings::broker(settings)?).await?;
-        Self::around(broker, sockets, settings, recorder)
+        Self::around(broker, sockets, settings, front)
     }
 
     /// Serves a broker that is open already.
@@ -103,32 +108,35 @@ impl Server {
         settings: &Settings,
         recorder: Option<PrometheusHandle>,
     ) -> Result<Self, ServerError> {
-        let sockets = Sockets::bind(settings)?;
-        Self::around(broker, sockets, settings, recorder)
+        let mut sockets = Sockets::bind(settings)?;
+        let front = Front::open(sockets.http.take(), settings, recorder)?;
+        Self::around(broker, sockets, settings, front)
     }
 
     fn around(
         broker: Broker,
         sockets: Sockets<'_>,
         settings: &Settings,
-        recorder: Option<PrometheusHandle>,
+        front: Front,
     ) -> Result<Self, ServerError> {
         let broker = Arc::new(broker);
-        let (stop, stopping) = watch::channel(false);
-        let (stop_http, stopping_http) = watch::channel(false);
+        // Nobody else sets it.
+        let _ = front.broker.set(Arc::clone(&broker));
+        let stopping = front.stop.subscribe();
         let connections = Arc::new(Connections::new(settings::connections(&settings.limits)));
         let mut server = Self {
             broker: Arc::clone(&broker),
             connections,
             listening: Vec::new(),
-            http: None,
-            stop,
-            stop_http,
+            http: front.address,
+            stop: front.stop,
+            stop_http: front.stop_http,
             accepting: JoinSet::new(),
-            serving: JoinSet::new(),
+            serving: front.serving,
             grace: settings.broker.shutdown_grace,
         };
         server.watch_disk(settings);
+        server.watch_store();
         let protocol_metrics = Arc::new(ProtocolMetrics::register("stomp"));
         for (name, listener, socket) in sockets.listeners {
             let address = local_address(&socket)?;
@@ -145,22 +153,6 @@ impl Server {
                 warned: 0.into(),
             };
             server.accepting.spawn(listener.run(stopping.clone()));
-        }
-        if let Some(handle) = recorder.clone() {
-            server.serving.spawn(keep_up(handle));
-        }
-        if let Some(socket) = sockets.http {
-            server.http = Some(local_address(&socket)?);
-            let pages = http::Pages {
-                broker,
-                metrics: recorder.filter(|_| settings.http.metrics),
-                stopping,
-            };
-            server.serving.spawn(async move {
-                if let Err(error) = http::serve(socket, pages, stopping_http).await {
-                    tracing::error!(target: "tidegate::http", %error, "HTTP has ended");
-                }
-            });
         }
         Ok(server)
     }
@@ -204,7 +196,9 @@ impl Server {
             () = tokio::time::sleep(self.grace) => {
                 tracing::warn!(target: "tidegate::server", "clients were still there after broker.shutdown_grace");
             }
-            () = hurry => {}
+            () = hurry => {
+                tracing::warn!(target: "tidegate::server", "told to stop again: not waiting for clients");
+            }
         }
         let broker = Arc::clone(&self.broker);
         let closed = tokio::task::spawn_blocking(move || broker.shutdown()).await;
@@ -216,6 +210,22 @@ impl Server {
                 source: std::io::Error::other(error),
             }),
         }
+    }
+
+    /// Sees to it that all clients hear of a failed store: also those who wait for nothing, whose
+    /// next message would be lost without a word.
+    fn watch_store(&mut self) {
+        let (broker, connections) = (Arc::clone(&self.broker), Arc::clone(&self.connections));
+        self.serving.spawn(async move {
+            let mut interval = tokio::time::interval(FAILURE_INTERVAL);
+            loop {
+                interval.tick().await;
+                if let Some(cause) = broker.failure() {
+                    connections.fail_all(&cause);
+                    return;
+                }
+            }
+        });
     }
 
     fn watch_disk(&mut self, settings: &Settings) {
@@ -232,6 +242,50 @@ impl Server {
                 report_disk(&broker, &settings, &mut low);
             }
         });
+    }
+}
+
+/// What is there before the broker is open, and after it is closed: metrics and health over HTTP.
+struct Front {
+    /// The broker, once it is open.
+    broker: Arc<OnceLock<Arc<Broker>>>,
+    address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    stop_http: watch::Sender<bool>,
+    serving: JoinSet<()>,
+}
+
+impl Front {
+    fn open(
+        socket: Option<TcpListener>,
+        settings: &Settings,
+        recorder: Option<PrometheusHandle>,
+    ) -> Result<Self, ServerError> {
+        let (stop, stopping) = watch::channel(false);
+        let (stop_http, stopping_http) = watch::channel(false);
+        let mut front = Self {
+            broker: Arc::default(),
+            address: socket.as_ref().map(local_address).transpose()?,
+            stop,
+            stop_http,
+            serving: JoinSet::new(),
+        };
+        if let Some(handle) = recorder.clone() {
+            front.serving.spawn(keep_up(handle));
+        }
+        if let Some(socket) = socket {
+            let pages = http::Pages {
+                broker: Arc::clone(&front.broker),
+                metrics: recorder.filter(|_| settings.http.metrics),
+                stopping,
+            };
+            front.serving.spawn(async move {
+                if let Err(error) = http::serve(socket, pages, stopping_http).await {
+                    tracing::error!(target: "tidegate::http", %error, "HTTP has ended");
+                }
+            });
+        }
+        Ok(front)
     }
 }
 

@@ -22,6 +22,9 @@ use crate::core::{Persist, Sequence, Tick};
 /// Changes that nobody waits for are committed after this at the latest, in case nothing else comes.
 const LAZY_DELAY: Duration = Duration::from_millis(10);
 
+/// Why nothing is taken after the end.
+const CLOSED: &str = "it is closed";
+
 /// A batch of this many bytes does not wait for company that it could do without.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -291,7 +294,7 @@ impl Writer {
         let started = Instant::now();
         let mut store = self.store.lock();
         let Some(open) = store.as_mut() else {
-            return Err(StoreError::Failed("it is closed".to_owned()));
+            return Err(StoreError::Failed(CLOSED.to_owned()));
         };
         if batch.live() > 0 {
             open.commit(batch, self.durability != Durability::None)?;
@@ -328,9 +331,8 @@ impl Writer {
             // A panic of the writer has been reported by its own thread.
             let _ = thread.join();
         }
-        while self.step(Tick(0)) {}
-        if let Some(cause) = self.failure() {
-            return Err(StoreError::Failed(cause));
+        while !self.end()? {
+            self.step(Tick(0));
         }
         let Some(mut store) = self.store.lock().take() else {
             return Ok(());
@@ -339,11 +341,24 @@ impl Writer {
         store.close()
     }
 
+    /// Takes nothing more, if all is committed. Returns whether it is.
+    fn end(&self) -> Result<bool, StoreError> {
+        let mut gather = self.gather.lock();
+        if let Some(cause) = &gather.failed {
+            return Err(StoreError::Failed(cause.as_ref().to_owned()));
+        }
+        let done = gather.open.is_empty();
+        if done {
+            gather.failed = Some(CLOSED.into());
+        }
+        Ok(done)
+    }
+
     /// Books what was appended and wakes the thread if it has something to do.
     fn appended(&self, gather: &mut Gather) {
         self.pending_bytes
             .store(gather.open.bytes(), Ordering::Relaxed);
-        if self.durability != Durability::Sync {
+        if self.durability != Durability::Sync && gather.failed.is_none() {
             self.durable
                 .fetch_max(gather.open.last().0, Ordering::AcqRel);
         }

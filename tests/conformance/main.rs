@@ -26,3 +26,4 @@ mod stomp12;
 mod support;
 mod transactions;
 mod unsupported;
+mod waiting;

@@ -63,6 +63,7 @@ fn a_disk_that_fills_up_fails_the_store_for_good_and_says_so() {
     };
     let broker = Process::launch(&mut command);
     let mut client = Plain::connect(broker.stomp);
+    let mut idle = Plain::connect(broker.stomp);
     let body = "x".repeat(100_000);
     let mut receipts = 0;
     let error = loop {
@@ -76,6 +77,10 @@ fn a_disk_that_fills_up_fails_the_store_for_good_and_says_so() {
     };
     assert_eq!(error.get("code"), Some("store-failed"), "{error:?}");
     assert!(receipts > 20);
+    // Those who wait for nothing are told as well, and so are those who come later.
+    assert_eq!(idle.receive().get("code"), Some("store-failed"));
+    let mut late = Plain::open(broker.stomp);
+    assert_eq!(late.receive().get("code"), Some("store-failed"));
     let (status, reason) = broker.get("/health/ready");
     assert_eq!(status, 503);
     assert!(reason.contains("store has failed"), "{reason}");

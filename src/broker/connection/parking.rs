@@ -3,7 +3,7 @@
 use super::super::cell::Work;
 use super::Connection;
 use super::requests::{refuse, request_token};
-use crate::core::{Completion, Now, Request};
+use crate::core::{Completion, DestinationName, Now, Refusal, Request, Tick};
 
 /// How long a sender pauses at most so that consumers can catch up, in milliseconds.
 const PAUSE: u64 = 20;
@@ -29,7 +29,7 @@ impl Connection {
         else {
             return false;
         };
-        self.parked.iter().all(|parked| match parked {
+        self.parked.iter().all(|(_, parked)| match parked {
             Request::Send { .. } | Request::Begin { .. } | Request::Sync { .. } => true,
             Request::Subscribe {
                 subscription: other,
@@ -71,9 +71,10 @@ impl Connection {
         }
     }
 
-    pub(super) fn park(&mut self, request: Request) {
+    /// Lets a request wait that came at this tick.
+    pub(super) fn park(&mut self, since: Tick, request: Request) {
         self.parked_bytes += request_bytes(&request);
-        self.parked.push_back(request);
+        self.parked.push_back((since, request));
     }
 
     /// Tries again what is parked, as far as it goes.
@@ -86,29 +87,69 @@ impl Connection {
         if self.parked.is_empty() || self.commit.is_some() {
             return;
         }
-        let since = self.parked_since.take();
+        self.no_room = None;
+        self.parked_bytes = 0;
         let parked = std::mem::take(&mut self.parked);
         let before = parked.len();
-        self.parked_bytes = 0;
         self.carry_out(work, now, parked.into_iter(), completions);
-        if self.parked.len() == before && since.is_some() {
-            // Nothing has moved: the first one has waited since it was parked.
-            self.parked_since = since;
+        if self.parked.len() < before {
+            self.parked_moved = now.tick;
         }
     }
 
-    /// Refuses the first parked request if it has waited too long.
-    pub(super) fn refuse_overdue(&mut self, now: Now, completions: &mut Vec<Completion>) {
+    /// Refuses the parked requests that have waited too long for room, and carries out what waited
+    /// behind them.
+    pub(super) fn refuse_overdue(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        completions: &mut Vec<Completion>,
+    ) {
         let timeout = self.shared.limits.full_timeout.as_millis();
-        let overdue = self
-            .parked_since
-            .take_if(|(since, _)| u128::from(now.tick.0.saturating_sub(since.0)) >= timeout);
-        if let Some((_, refusal)) = overdue
-            && let Some(request) = self.parked.pop_front()
-        {
-            self.parked_bytes = self.parked_bytes.saturating_sub(request_bytes(&request));
-            refuse(completions, request_token(&request), refusal);
+        let moved = self.parked_moved;
+        let overdue =
+            |since: Tick| u128::from(now.tick.0.saturating_sub(since.max(moved).0)) >= timeout;
+        while let Some(refusal) = self.no_room.take_if(|_| {
+            let first = self.parked.front();
+            first.is_some_and(|(since, _)| overdue(*since))
+        }) {
+            let full = self
+                .parked
+                .front()
+                .and_then(|(_, first)| target(first).cloned());
+            // Those right behind it for the same destination would hear the same.
+            while let Some((_, request)) = self.parked.pop_front_if(|(since, request)| {
+                overdue(*since) && full.is_some() && target(request) == full.as_ref()
+            }) {
+                self.parked_bytes = self.parked_bytes.saturating_sub(request_bytes(&request));
+                refuse(completions, request_token(&request), refusal.clone());
+            }
+            self.try_parked(work, now, completions);
         }
+        self.parked_moved = moved;
+    }
+
+    /// Refuses everything that is parked: the broker is stopping.
+    pub(super) fn refuse_parked(&mut self, completions: &mut Vec<Completion>) {
+        self.no_room = None;
+        self.parked_bytes = 0;
+        for (_, request) in self.parked.drain(..) {
+            refuse(completions, request_token(&request), Refusal::Stopping);
+        }
+    }
+}
+
+/// Where a plain send goes.
+fn target(request: &Request) -> Option<&DestinationName> {
+    match request {
+        Request::Send { destination, .. } => Some(destination),
+        Request::Subscribe { .. }
+        | Request::Unsubscribe { .. }
+        | Request::Settle { .. }
+        | Request::Begin { .. }
+        | Request::Commit { .. }
+        | Request::Abort { .. }
+        | Request::Sync { .. } => None,
     }
 }
 

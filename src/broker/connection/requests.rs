@@ -7,7 +7,7 @@ use super::super::cell::{Cell, Destination, State, Work};
 use super::{Connection, REMEMBERED_CELLS, unsubscribe};
 use crate::core::{
     Completion, DestinationName, Done, Effects, Message, Now, Refusal, Request, Sequence,
-    SubscribeOptions, SubscriptionId, Token,
+    SubscribeOptions, SubscriptionId, Tick, Token,
 };
 use crate::store::Durable;
 
@@ -23,13 +23,13 @@ impl Connection {
         &mut self,
         work: &mut Work,
         now: Now,
-        requests: impl Iterator<Item = Request>,
+        requests: impl Iterator<Item = (Tick, Request)>,
         completions: &mut Vec<Completion>,
     ) {
         let mut requests = requests.peekable();
-        while let Some(request) = requests.next() {
+        while let Some((since, request)) = requests.next() {
             if self.has_to_wait(&request) {
-                self.park(request);
+                self.park(since, request);
                 continue;
             }
             match request {
@@ -40,7 +40,8 @@ impl Connection {
                     ..
                 } => match self.cell(destination) {
                     Ok(cell) => {
-                        self.run(work, now, &cell, request, &mut requests, completions);
+                        let first = (since, request);
+                        self.run(work, now, &cell, first, &mut requests, completions);
                     }
                     Err(refusal) => refuse(completions, token, refusal),
                 },
@@ -56,7 +57,8 @@ impl Connection {
                         .map(|(cell, _)| Arc::clone(cell))
                     {
                         Some(cell) => {
-                            self.run(work, now, &cell, request, &mut requests, completions);
+                            let first = (since, request);
+                            self.run(work, now, &cell, first, &mut requests, completions);
                         }
                         None => refuse(completions, token, Refusal::NoSubscription),
                     }
@@ -137,8 +139,8 @@ impl Connection {
         work: &mut Work,
         now: Now,
         cell: &Arc<Cell>,
-        first: Request,
-        rest: &mut Peekable<impl Iterator<Item = Request>>,
+        first: (Tick, Request),
+        rest: &mut Peekable<impl Iterator<Item = (Tick, Request)>>,
         completions: &mut Vec<Completion>,
     ) {
         let shared = Arc::clone(&self.shared);
@@ -149,7 +151,7 @@ impl Connection {
         let may_pause = self.may_pause(now);
         let ((), start) = cell.with(&shared, work, Some(&outbox), |state, effects, awaited| {
             let mut next = Some(first);
-            while let Some(request) = next {
+            while let Some((since, request)) = next {
                 let token = request_token(&request);
                 let sent = sends(&request);
                 match self.apply(state, now, request, effects) {
@@ -163,12 +165,12 @@ impl Connection {
                         }
                     }
                     Err((refusal @ Refusal::Full { .. }, Some(request))) => {
-                        parked = Some((refusal, request));
+                        parked = Some((refusal, since, request));
                         break;
                     }
                     Err((refusal, _)) => refuse(completions, token, refusal),
                 }
-                next = rest.next_if(|request| self.concerns(request, cell));
+                next = rest.next_if(|(_, request)| self.concerns(request, cell));
             }
         });
         for Stored { token, change } in stored {
@@ -180,9 +182,9 @@ impl Connection {
         if pause {
             self.pause(now);
         }
-        if let Some((refusal, request)) = parked {
-            self.parked_since.get_or_insert((now.tick, refusal));
-            self.park(request);
+        if let Some((refusal, since, request)) = parked {
+            self.no_room.get_or_insert(refusal);
+            self.park(since, request);
         }
     }
 

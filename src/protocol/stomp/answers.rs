@@ -105,6 +105,16 @@ impl Peer {
         if let Some(receipt) = receipt {
             self.write_receipt(&receipt);
         }
+        self.end_if_stopped();
+    }
+
+    /// Ends the connection of a stopping broker once nothing is due to the peer any more.
+    pub(super) fn end_if_stopped(&mut self) {
+        if self.stage == Stage::Stopping && self.receipts.is_empty() {
+            self.tell(&Refused::stopping(), None);
+            // That is not the peer's fault: nothing that it holds counts as a failed try.
+            self.stage = Stage::Closed(Departure::Clean);
+        }
     }
 
     /// Sends a RECEIPT.
@@ -144,6 +154,7 @@ impl Peer {
             }
         }
         self.tell(&refused, receipt.as_deref());
+        self.end_if_stopped();
     }
 
     /// Counts the answer that has been appended since `before` bytes waited.

@@ -51,6 +51,11 @@ impl Receipts {
         token
     }
 
+    /// Whether no request is on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// The memory that the list takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.receipt_bytes

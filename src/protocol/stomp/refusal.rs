@@ -78,6 +78,11 @@ impl Refused {
         )
     }
 
+    /// The broker goes; what has no receipt was not taken.
+    pub(super) fn stopping() -> Self {
+        Self::new(Code::Shutdown, "The broker is stopping")
+    }
+
     /// With the limit that was met.
     pub(super) fn at_limit(mut self, key: &'static str, actual: Option<u64>, limit: u64) -> Self {
         self.limit = Some(Limit {
@@ -178,6 +183,7 @@ impl From<&Refusal> for Refused {
                 "The transaction has ended meanwhile: something in it was refused, or its time was over \
                  (limits.tx_timeout)",
             ),
+            Refusal::Stopping => Self::stopping(),
             Refusal::StoreFailed { .. } => Self::new(
                 Code::StoreFailed,
                 "The broker cannot store messages any more",

@@ -65,6 +65,8 @@ pub(super) enum Stage {
     Open,
     /// The peer has said goodbye and waits for its receipt.
     Leaving,
+    /// The broker is stopping: the peer is not heard any more, but gets the answers that are due.
+    Stopping,
     Closed(Departure),
 }
 
@@ -169,7 +171,7 @@ impl Peer {
             )),
             Stage::Open => self.handle_open(now, frame, requests),
             // What comes behind a goodbye is of no interest.
-            Stage::Leaving | Stage::Closed(_) => Ok(()),
+            Stage::Leaving | Stage::Stopping | Stage::Closed(_) => Ok(()),
         };
         if let Err(refused) = result {
             self.refuse_frame(frame, refused);
@@ -254,7 +256,7 @@ impl Protocol for Session {
         loop {
             let rest = bytes.get(consumed..).unwrap_or_default();
             match self.peer.stage {
-                Stage::Closed(_) => return bytes.len(),
+                Stage::Stopping | Stage::Closed(_) => return bytes.len(),
                 Stage::Waiting(_) => {
                     if let Some(stranger) = sniff::stranger(rest) {
                         self.peer.turn_away(stranger);
@@ -318,7 +320,7 @@ impl Protocol for Session {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             },
-            Stage::Closed(_) => None,
+            Stage::Stopping | Stage::Closed(_) => None,
         }
     }
 
@@ -332,7 +334,7 @@ impl Protocol for Session {
                 );
                 peer.tell(&Refused::fatal(Code::LoginTimeout, message), None);
             }
-            Stage::Waiting(_) | Stage::Closed(_) => {}
+            Stage::Waiting(_) | Stage::Stopping | Stage::Closed(_) => {}
             Stage::Open | Stage::Leaving => {
                 if !reading {
                     peer.beat.heard = now.tick;
@@ -370,20 +372,24 @@ impl Protocol for Session {
     }
 
     fn shut_down(&mut self, _now: Now) {
-        let refused = Refused::new(Code::Shutdown, "The broker is stopping");
-        self.peer.tell(&refused, None);
-        // That is not the peer's fault: nothing that it holds counts as a failed try.
-        self.peer.stage = Stage::Closed(Departure::Clean);
+        match self.peer.stage {
+            Stage::Waiting(_) | Stage::Open => {
+                self.peer.stage = Stage::Stopping;
+                self.peer.end_if_stopped();
+            }
+            // It ends by itself.
+            Stage::Leaving | Stage::Stopping | Stage::Closed(_) => {}
+        }
     }
 
     fn is_congested(&self) -> bool {
-        self.peer.is_congested()
+        self.peer.stage == Stage::Stopping || self.peer.is_congested()
     }
 
     fn closing(&self) -> Option<Departure> {
         match self.peer.stage {
             Stage::Closed(departure) => Some(departure),
-            Stage::Waiting(_) | Stage::Open | Stage::Leaving => None,
+            Stage::Waiting(_) | Stage::Open | Stage::Leaving | Stage::Stopping => None,
         }
     }
 
