@@ -4,6 +4,7 @@
 //! lock. A send that finds no room is parked, and what follows it waits behind it, except for
 //! settlements and ends of subscriptions, which make room.
 
+mod arriving;
 mod commit;
 mod parking;
 mod requests;
@@ -22,6 +23,7 @@ use crate::core::{
     Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Now, Refusal, Request,
     Sequence, SubscriptionId, SubscriptionKey, Tick, TransactionId,
 };
+use arriving::Arriving;
 
 /// How many destinations a connection remembers the way to.
 const REMEMBERED_CELLS: usize = 256;
@@ -46,6 +48,7 @@ pub struct Connection {
     no_room: Option<Refusal>,
     /// When something parked found room last: from then on the others have waited in vain.
     parked_moved: Tick,
+    arriving: Arriving,
     paused: Vec<SubscriptionId>,
     /// Until when, at most, nothing is taken from the client, so that consumers can catch up.
     pausing_until: Option<Tick>,
@@ -70,6 +73,7 @@ impl Connection {
             parked_bytes: 0,
             no_room: None,
             parked_moved: Tick(0),
+            arriving: Arriving::default(),
             paused: Vec::new(),
             pausing_until: None,
             no_pause_before: Tick(0),
@@ -116,6 +120,7 @@ impl Connection {
         let retry = std::mem::take(&mut self.mail.retry);
         if retry {
             self.pausing_until = None;
+            self.arriving.release();
         }
         if self.commit.is_some() || failed.is_some() || retry {
             let shared = Arc::clone(&self.shared);
@@ -169,6 +174,7 @@ impl Connection {
     pub fn is_blocked(&self) -> bool {
         self.commit.is_some()
             || self.pausing_until.is_some()
+            || self.arriving.is_held()
             || self.parked_bytes > self.shared.limits.parked_bytes
     }
 
@@ -201,7 +207,7 @@ impl Connection {
             .values()
             .map(|unit| unit.opened.after(timeout))
             .min();
-        [parked, oldest, self.pausing_until]
+        [parked, oldest, self.pausing_until, self.arriving_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -225,6 +231,7 @@ impl Connection {
     /// gives, for a client that vanished, the last delivery of a subscription that it was sent: the
     /// oldest unsettled one up to there counts as a failed try.
     pub fn disconnect(mut self, now: Now, written: impl Fn(SubscriptionId) -> Option<DeliveryTag>) {
+        self.set_arriving(now, 0);
         let shared = Arc::clone(&self.shared);
         Work::run(&shared, now, |work| {
             // What one subscription gives back is not for another of the same connection.

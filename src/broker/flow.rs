@@ -40,7 +40,7 @@ impl Flow {
         }
     }
 
-    /// Bytes of messages in memory.
+    /// Bytes of messages in memory, those that are arriving included.
     pub(super) fn memory_used(&self) -> u64 {
         u64::try_from(self.memory_used.load(Ordering::Relaxed)).unwrap_or(0)
     }
@@ -52,21 +52,25 @@ impl Flow {
 
     /// Why a message cannot be taken for now, if it cannot.
     pub(super) fn refuses(&self, message: &Message) -> Option<Refusal> {
-        let used = self.memory_used.load(Ordering::Relaxed);
-        if used >= self.memory_limit {
-            return Some(Refusal::Full {
-                what: "the broker's memory for messages",
-                key: "memory.limit",
-                actual: u64::try_from(used).unwrap_or(0),
-                limit: u64::try_from(self.memory_limit).unwrap_or(0),
-            });
-        }
-        let (free, min) = self.disk();
-        (message.persistent && free < min).then_some(Refusal::Full {
-            what: "the free space of the disk",
-            key: "disk.free_min",
-            actual: free,
-            limit: min,
+        self.memory_refuses().or_else(|| {
+            let (free, min) = self.disk();
+            (message.persistent && free < min).then_some(Refusal::Full {
+                what: "the free space of the disk",
+                key: "disk.free_min",
+                actual: free,
+                limit: min,
+            })
+        })
+    }
+
+    /// Why nothing more can be held in memory for now, if so.
+    pub(super) fn memory_refuses(&self) -> Option<Refusal> {
+        let (actual, limit) = (self.memory_used(), self.memory_limit());
+        (actual >= limit).then_some(Refusal::Full {
+            what: "the broker's memory for messages",
+            key: "memory.limit",
+            actual,
+            limit,
         })
     }
 

@@ -11,7 +11,7 @@ pub mod stomp;
 mod transmit;
 
 use crate::core::{
-    Completion, Delivery, DeliveryTag, Now, Request, Sequence, SubscriptionId, Tick,
+    Completion, Delivery, DeliveryTag, Now, Refusal, Request, Sequence, SubscriptionId, Tick,
 };
 
 pub use code::Code;
@@ -68,6 +68,12 @@ pub trait Session: Send {
     /// The broker is stopping: nothing more is read from the peer. Once it has the answers that are
     /// due, it is told, and the session closes.
     fn shut_down(&mut self, now: Now);
+
+    /// Bytes that are held of a frame which has not arrived whole, beside those that the driver keeps.
+    fn arriving(&self) -> usize;
+
+    /// The frame that is arriving finds no room, and has waited for it: tells the peer, and closes.
+    fn refuse_arriving(&mut self, now: Now, refusal: &Refusal);
 
     /// Whether so many answers wait for the peer, or for the store on its behalf, that the driver had
     /// better read nothing more from it. Until then whatever was read is taken.

@@ -244,6 +244,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             self.receive(now, buffer.get(..kept + count).unwrap_or_default());
             self.submit(now);
+            if let Some(connection) = &mut self.connection {
+                let arriving = self.session.arriving() + self.unfinished.capacity();
+                connection.set_arriving(now, arriving);
+            }
             Poll::Ready(Ok(count))
         })
     }
@@ -289,6 +293,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         self.session.expire(now, reading);
         if let Some(connection) = &mut self.connection {
             connection.expire(now, &mut self.completions);
+            if let Some(refusal) = connection.refuses_arriving(now) {
+                self.session.refuse_arriving(now, &refusal);
+            }
         }
     }
 

@@ -137,3 +137,30 @@ fn a_stopping_broker_gives_the_receipts_that_are_due() {
     assert_eq!(heard, [receipt("1"), receipt("2")]);
     assert!(world.is_closed(client));
 }
+
+#[test]
+fn what_has_not_arrived_whole_counts_and_waits_for_memory_but_not_for_ever() {
+    const MIB: usize = 1 << 20;
+    let mut small = config();
+    small.memory_limit_bytes = MIB as u64;
+    let mut world = World::with(&small, Box::new(MemoryStore::default()));
+    let [greedy, other] = [(); 2].map(|()| world.connect(Version::V1_2));
+    world.set_chunk(greedy, 64 * 1024);
+    let head = format!("SEND\ndestination:{Q}\ncontent-length:{}\n\n", 3 * MIB);
+    world.send_bytes(greedy, head.as_bytes());
+    world.send_bytes(greedy, &vec![7; 2 * MIB]);
+    assert!(world.untaken(greedy) > MIB / 2, "it is not all taken");
+    let memory = world.broker.totals().memory_messages;
+    assert!(
+        (MIB..2 * MIB).contains(&usize::try_from(memory).unwrap()),
+        "{memory}"
+    );
+
+    world.advance(Duration::from_secs(1));
+    world.send(other, &large(OTHER, "1"));
+    assert_eq!(answers(&mut world, other), []);
+    world.advance(Duration::from_secs(9));
+    assert_eq!(answers(&mut world, greedy), [full("")]);
+    assert!(world.is_closed(greedy));
+    assert_eq!(answers(&mut world, other), [receipt("1")]);
+}

@@ -242,6 +242,9 @@ impl World {
             }
             let mut completions = Vec::new();
             connection.expire(now, &mut completions);
+            if let Some(refusal) = connection.refuses_arriving(now) {
+                client.session.refuse_arriving(now, &refusal);
+            }
             for completion in completions {
                 client.session.complete(now, completion);
             }
@@ -375,6 +378,10 @@ impl Client {
             return offered < self.outgoing.len();
         }
         self.submit(now, requests);
+        let arriving = self.session.arriving();
+        if let Some(connection) = &mut self.connection {
+            connection.set_arriving(now, arriving);
+        }
         true
     }
 

@@ -30,6 +30,13 @@ impl LargeBody {
         }
     }
 
+    /// The memory that it takes, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.message
+            .as_ref()
+            .map_or(0, |(_, block)| block.capacity())
+    }
+
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         if let Some((_, block)) = &mut self.message {
             block.extend_from_slice(bytes);

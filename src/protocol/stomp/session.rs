@@ -17,8 +17,8 @@ use super::sniff::{self, Stranger};
 use super::subscription::Subscriptions;
 use crate::codec::stomp::{Decoder, Event, Frame, Verb, Version};
 use crate::core::{
-    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Done, Now, Request, Sequence,
-    SubscriptionId, Tick, TransactionId,
+    Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Done, Now, Refusal, Request,
+    Sequence, SubscriptionId, Tick, TransactionId,
 };
 use crate::protocol::{Code, Departure, Report, Session as Protocol, Transmit};
 
@@ -380,6 +380,18 @@ impl Protocol for Session {
             // It ends by itself.
             Stage::Leaving | Stage::Stopping | Stage::Closed(_) => {}
         }
+    }
+
+    fn arriving(&self) -> usize {
+        self.large.as_ref().map_or(0, |large| large.held())
+    }
+
+    fn refuse_arriving(&mut self, _now: Now, refusal: &Refusal) {
+        let mut refused = Refused::from(refusal);
+        refused.fatal = true;
+        self.large = None;
+        self.peer.report.rejected.full += 1;
+        self.peer.tell(&refused, None);
     }
 
     fn is_congested(&self) -> bool {
