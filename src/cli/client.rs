@@ -29,7 +29,7 @@ pub(super) struct Client {
 pub(super) fn login(url: &Url) -> OwnedFrame {
     let mut frame = OwnedFrame::new(Verb::Connect)
         .with("accept-version", "1.2,1.1,1.0")
-        .with("host", &url.host)
+        .with("host", &url.virtual_host)
         .with("heart-beat", "0,0");
     if let Some(user) = &url.user {
         frame = frame.with("login", user);

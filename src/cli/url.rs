@@ -1,4 +1,4 @@
-//! Where a broker is: `stomp://[USER[:PASSWORD]@]HOST[:PORT]`.
+//! Where a broker is: `stomp://[USER[:PASSWORD]@]HOST[:PORT][/VHOST]`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,11 +17,14 @@ pub struct Url {
     pub user: Option<String>,
     /// The password.
     pub password: Option<String>,
+    /// The virtual host, which is the host's name unless something else is asked for. `RabbitMQ` wants
+    /// `/`: two slashes at the end.
+    pub virtual_host: Box<str>,
 }
 
 /// A text that is no URL of a broker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is no broker's URL: {what}; write stomp://[USER[:PASSWORD]@]HOST[:PORT]")]
+#[error("'{text}' is no broker's URL: {what}; write stomp://[USER[:PASSWORD]@]HOST[:PORT][/VHOST]")]
 pub struct UrlError {
     text: String,
     what: &'static str,
@@ -43,7 +46,7 @@ impl FromStr for Url {
             Some(_) => return Err(wrong("the scheme is not stomp")),
             None => text,
         };
-        let rest = rest.trim_end_matches('/');
+        let (rest, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, place) = match rest.rsplit_once('@') {
             Some((login, place)) => (Some(login), place),
             None => (None, rest),
@@ -62,6 +65,7 @@ impl FromStr for Url {
             port,
             user,
             password,
+            virtual_host: if path.is_empty() { host } else { path }.into(),
         })
     }
 }
@@ -106,6 +110,15 @@ mod tests {
         assert_eq!(url.to_string(), "stomp://example.org:1234");
         let url: Url = "stomp://[::1]/".parse().unwrap();
         assert_eq!((url.host.as_str(), url.port), ("::1", PORT));
+        assert_eq!(&*url.virtual_host, "::1");
+        let named = [
+            ("stomp://a//", "/"),
+            ("stomp://a:1/orders", "orders"),
+            ("a", "a"),
+        ];
+        for (text, expected) in named {
+            assert_eq!(text.parse::<Url>().unwrap().virtual_host.as_ref(), expected);
+        }
         assert_eq!("localhost:7".parse::<Url>().unwrap().port, 7);
     }
 

@@ -22,6 +22,9 @@ use crate::core::DestinationId;
 /// A file smaller than this is not worth compacting.
 const COMPACT_FROM: u64 = 64 << 20;
 
+/// With more live bytes than this, compacting would hold up the stop for too long.
+const COMPACT_LIVE_MAX: u64 = 1 << 30;
+
 /// What a database is opened with.
 pub(super) fn builder(options: &RedbOptions) -> Builder {
     let mut builder = Database::builder();
@@ -305,7 +308,8 @@ impl RedbStore {
         let Some(mut database) = shared.database.write().take() else {
             return Ok(());
         };
-        if file > COMPACT_FROM && unused_share(live, file) >= self.options.compact_when {
+        let worth_it = file > COMPACT_FROM && live <= COMPACT_LIVE_MAX;
+        if worth_it && unused_share(live, file) >= self.options.compact_when {
             database
                 .compact()
                 .map_err(shared.engine("cannot compact"))?;
