@@ -50,13 +50,13 @@ func next(subscription *stomp.Subscription) *stomp.Message {
 func persistentMessages(version stomp.Version) {
 	connection := connect(stomp.ConnOpt.AcceptVersion(version))
 	name := "/queue/go." + version.String()
-	for number := range 10 {
+	for number := 0; number < 10; number++ {
 		check(connection.Send(name, "text/plain", []byte(strconv.Itoa(number)),
 			stomp.SendOpt.Receipt, stomp.SendOpt.Header("persistent", "true")), "send")
 	}
 	subscription, err := connection.Subscribe(name, stomp.AckClientIndividual)
 	check(err, "subscribe")
-	for number := range 10 {
+	for number := 0; number < 10; number++ {
 		message := next(subscription)
 		expect(string(message.Body) == strconv.Itoa(number), "order", string(message.Body))
 		check(connection.Ack(message), "ack")
@@ -86,7 +86,7 @@ func refused() {
 	subscription, err := connection.Subscribe("/queue/go.nack", stomp.AckClientIndividual)
 	check(err, "subscribe")
 	check(connection.Send("/queue/go.nack", "text/plain", []byte("poison")), "send")
-	for delivery := range 7 {
+	for delivery := 0; delivery < 7; delivery++ {
 		message := next(subscription)
 		again := message.Header.Get("redelivered") == "true"
 		expect(again == (delivery > 0), "redelivered", message.Header)
