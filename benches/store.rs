@@ -197,6 +197,8 @@ fn random_acks(directory: &Path) -> (f64, f64) {
 struct Quiet;
 
 impl CommitObserver for Quiet {
+    fn folded(&self, _: usize, _: usize, _: Duration) {}
+    fn flushed(&self, _: Duration) {}
     fn committed(&self, _: usize, _: usize, _: Duration, _: StoreSize) {}
     fn failed(&self, error: &StoreError) {
         panic!("{error}");

@@ -43,6 +43,10 @@ pub struct RedbConfig {
     pub directory: PathBuf,
     /// How the store is tuned.
     pub options: crate::store::RedbOptions,
+    /// Bytes of the write-ahead ring in front of the file; 0 for none.
+    pub ring_bytes: u64,
+    /// Whether to start although something that was acknowledged cannot be read any more.
+    pub salvage: bool,
 }
 
 /// What nobody may exceed.
@@ -82,6 +86,22 @@ impl Default for BrokerLimits {
 }
 
 impl BrokerConfig {
+    /// How the ring in front of the store's file is used.
+    #[cfg(feature = "redb")]
+    pub(super) fn ring(&self, redb: &RedbConfig) -> crate::store::RingOptions {
+        let defaults = crate::store::RingOptions::default();
+        crate::store::RingOptions {
+            // What nobody waits for gains nothing from being fast.
+            bytes: match self.durability {
+                Durability::None => 0,
+                Durability::Sync | Durability::Relaxed { .. } => redb.ring_bytes,
+            },
+            synced: self.durability == Durability::Sync,
+            salvage: redb.salvage,
+            ..defaults
+        }
+    }
+
     /// What destinations give to the store, as its kind and the durability level allow.
     pub(super) fn keep(&self) -> Keep {
         match (&self.store, self.durability) {

@@ -64,10 +64,10 @@ impl Broker {
         let store: Box<dyn Store> = match &config.store {
             StoreConfig::Memory => Box::new(MemoryStore::default()),
             #[cfg(feature = "redb")]
-            StoreConfig::Redb(redb) => Box::new(crate::store::RedbStore::open(
-                &redb.directory,
-                &redb.options,
-            )?),
+            StoreConfig::Redb(redb) => {
+                let ring = config.ring(redb);
+                crate::store::open_embedded(&redb.directory, &redb.options, ring)?
+            }
         };
         let mut config = config.clone();
         config.policy.keep = config.keep();

@@ -45,6 +45,8 @@ fn redb(settings: &Settings) -> StoreConfig {
             },
             compact_when: settings.store.compact_when,
         },
+        ring_bytes: settings.store.ring,
+        salvage: settings.store.salvage,
     })
 }
 

@@ -376,7 +376,9 @@ pub(super) fn large_messages_are_whole(subject: &mut dyn Subject) {
     assert_eq!(all(&*store, HERE), (1..=7).collect::<Vec<_>>());
     commit(&mut *store, (1..=7).map(|p| remove(HERE, p)));
     assert_eq!(all(&*store, HERE), [0; 0]);
-    assert_eq!(store.size().live, 0);
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(subject.open().size().live, 0);
 }
 
 /// Random changes against a map, over clean stops and crashes.

@@ -50,6 +50,38 @@ pub enum StoreError {
         /// What is wrong with it.
         source: FormatError,
     },
+    /// A part of the ring that had been flushed cannot be read any more.
+    #[error(
+        "{path} is damaged: record {number} at byte {offset} was flushed and cannot be read, so that \
+         something acknowledged is gone; store.salvage=true starts with all that is left"
+    )]
+    RingDamaged {
+        /// The ring's file.
+        path: PathBuf,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// The number of the record.
+        number: u64,
+    },
+    /// The ring is that of another store.
+    #[error("{ring} does not belong to {store}: put the right one back, or move it away")]
+    RingForeign {
+        /// The ring's file.
+        ring: PathBuf,
+        /// The store's file.
+        store: PathBuf,
+    },
+    /// There is no ring, and what it held is not in the store.
+    #[error(
+        "{ring} is missing or no ring, and {store} was not closed: what was acknowledged last may be \
+         gone; put it back, or start once with store.salvage=true"
+    )]
+    RingMissing {
+        /// The ring's file.
+        ring: PathBuf,
+        /// The store's file.
+        store: PathBuf,
+    },
     /// The embedded database refused an operation.
     #[cfg(feature = "redb")]
     #[error("{action} {path}: {source}")]

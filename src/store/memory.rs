@@ -167,7 +167,10 @@ impl Store for MemoryStore {
             .values()
             .map(|kept| kept.message.footprint() as u64)
             .sum();
-        StoreSize { live, file: 0 }
+        StoreSize {
+            live,
+            ..StoreSize::default()
+        }
     }
 
     fn engine(&self) -> &'static str {
@@ -238,6 +241,8 @@ mod tests {
 
     impl CommitObserver for Nobody {
         fn committed(&self, _: usize, _: usize, _: Duration, _: StoreSize) {}
+        fn folded(&self, _: usize, _: usize, _: Duration) {}
+        fn flushed(&self, _: Duration) {}
         fn failed(&self, _: &StoreError) {}
     }
 

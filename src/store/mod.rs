@@ -15,6 +15,8 @@ mod record;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "redb")]
+mod ring;
+#[cfg(feature = "redb")]
 mod serial;
 mod writer;
 
@@ -31,6 +33,10 @@ pub use error::{FormatError, StoreError};
 pub use memory::MemoryStore;
 #[cfg(feature = "redb")]
 pub use redb::{QuickRepair, RedbOptions, RedbStore};
+#[cfg(feature = "redb")]
+pub use ring::{
+    RingDevice, RingMark, RingOptions, RingStore, measure_flush, open as open_embedded,
+};
 #[cfg(feature = "redb")]
 pub use serial::{SerialBatch, read as read_batch, write as write_batch};
 pub use writer::{CommitObserver, Durable, Writer};
@@ -85,6 +91,15 @@ pub trait Store: Send + Debug {
 
     /// What it is called in metrics and at the start.
     fn engine(&self) -> &'static str;
+
+    /// Whether what was committed without a flush survives the end of the process, if the machine goes
+    /// on.
+    fn survives_kill(&self) -> bool {
+        false
+    }
+
+    /// Tells somebody what happens behind commits, if anything does.
+    fn observe(&mut self, _observer: Arc<dyn CommitObserver>) {}
 }
 
 /// Reads messages by destination and position.
@@ -157,6 +172,8 @@ pub struct StoreSize {
     pub live: u64,
     /// What the file takes.
     pub file: u64,
+    /// What is in use of the ring, and what it takes, if there is one.
+    pub ring: Option<(u64, u64)>,
 }
 
 /// When a persistent message counts as safe.
@@ -165,8 +182,8 @@ pub enum Durability {
     /// When it has been flushed to disk.
     #[default]
     Sync,
-    /// When it was handed to the writer, which flushes at this interval: the most that a power
-    /// failure, or a kill, can take.
+    /// When it was handed to a store that survives the end of the process, else to the writer. It is
+    /// flushed at this interval: the most that a power failure can take, and without such a store a kill.
     Relaxed {
         /// Between two flushes.
         interval: Duration,

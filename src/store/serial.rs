@@ -33,7 +33,8 @@ pub fn write(out: &mut Vec<u8>, batch: &Batch) {
     write_parts(out, batch.first(), batch.last(), batch.changes());
 }
 
-fn write_parts<'a>(
+/// Appends a batch of these changes.
+pub(super) fn write_parts<'a>(
     out: &mut Vec<u8>,
     first: Sequence,
     last: Sequence,

@@ -8,7 +8,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,11 @@ pub trait Durable: Send + Sync + Debug {
 pub trait CommitObserver: Send + Sync + Debug {
     /// A batch of so many changes has been committed, after others had been cancelled.
     fn committed(&self, changes: usize, cancelled: usize, took: Duration, size: StoreSize);
+    /// What the ring gathered has been taken over by the store: so many messages, after others had
+    /// been cancelled.
+    fn folded(&self, messages: usize, cancelled: usize, took: Duration);
+    /// A write has been made durable.
+    fn flushed(&self, took: Duration);
     /// A commit has failed.
     fn failed(&self, error: &StoreError);
 }
@@ -56,6 +61,11 @@ pub struct Writer {
     work: Condvar,
     store: Mutex<Option<Box<dyn Store>>>,
     durability: Durability,
+    /// Whether what is awaited waits for a commit: not if losing it is part of the bargain.
+    awaits_commit: bool,
+    /// When `Relaxed` flushed last, as a tick, and whether something was committed since.
+    flushed_at: AtomicU64,
+    unflushed: AtomicBool,
     committed: AtomicU64,
     durable: AtomicU64,
     pending_bytes: AtomicUsize,
@@ -112,10 +122,16 @@ impl Waiters {
 impl Writer {
     /// A writer without a thread: `step` commits.
     pub fn new(
-        store: Box<dyn Store>,
+        mut store: Box<dyn Store>,
         durability: Durability,
         observer: Arc<dyn CommitObserver>,
     ) -> Self {
+        store.observe(Arc::clone(&observer));
+        let awaits_commit = match durability {
+            Durability::Sync => true,
+            Durability::Relaxed { .. } => store.survives_kill(),
+            Durability::None => false,
+        };
         Self {
             gather: Mutex::new(Gather {
                 open: Batch::new(Sequence(1)),
@@ -130,6 +146,9 @@ impl Writer {
             work: Condvar::new(),
             store: Mutex::new(Some(store)),
             durability,
+            awaits_commit,
+            flushed_at: AtomicU64::new(0),
+            unflushed: AtomicBool::new(false),
             committed: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             pending_bytes: AtomicUsize::new(0),
@@ -260,10 +279,60 @@ impl Writer {
     /// Commits what has gathered and does some housekeeping. Returns whether there was anything.
     pub fn step(&self, now: Tick) -> bool {
         let Some(batch) = self.begin() else {
-            return false;
+            return self.flush_overdue(now);
         };
         let result = self.commit(&batch, now);
         self.finish(&batch, result);
+        true
+    }
+
+    /// Whether the next commit is to be flushed.
+    fn flushes(&self, now: Tick) -> bool {
+        let flush = match self.durability {
+            Durability::None => false,
+            Durability::Sync => true,
+            Durability::Relaxed { .. } => !self.awaits_commit || self.is_flush_due(now),
+        };
+        if flush {
+            self.flushed_at.store(now.0, Ordering::Relaxed);
+        }
+        self.unflushed.store(!flush, Ordering::Relaxed);
+        flush
+    }
+
+    fn is_flush_due(&self, now: Tick) -> bool {
+        let Durability::Relaxed { interval } = self.durability else {
+            return false;
+        };
+        let elapsed = now
+            .0
+            .saturating_sub(self.flushed_at.load(Ordering::Relaxed));
+        u128::from(elapsed) >= interval.as_millis()
+    }
+
+    /// How long it may take until what is committed is flushed, if something is not.
+    fn flush_interval(&self) -> Option<Duration> {
+        let Durability::Relaxed { interval } = self.durability else {
+            return None;
+        };
+        self.unflushed.load(Ordering::Relaxed).then_some(interval)
+    }
+
+    /// Flushes what was committed a while ago, if nothing else comes. Returns whether there was any.
+    fn flush_overdue(&self, now: Tick) -> bool {
+        if self.flush_interval().is_none() || !self.is_flush_due(now) {
+            return false;
+        }
+        self.flushed_at.store(now.0, Ordering::Relaxed);
+        self.unflushed.store(false, Ordering::Relaxed);
+        let result = match self.store.lock().as_mut() {
+            Some(store) => store.sync(),
+            None => Ok(()),
+        };
+        if let Err(error) = result {
+            self.observer.failed(&error);
+            self.fail(&error);
+        }
         true
     }
 
@@ -297,7 +366,7 @@ impl Writer {
             return Err(StoreError::Failed(CLOSED.to_owned()));
         };
         if batch.live() > 0 {
-            open.commit(batch, self.durability != Durability::None)?;
+            open.commit(batch, self.flushes(now))?;
         }
         let size = open.size();
         open.tidy(now)?;
@@ -358,7 +427,7 @@ impl Writer {
     fn appended(&self, gather: &mut Gather) {
         self.pending_bytes
             .store(gather.open.bytes(), Ordering::Relaxed);
-        if self.durability != Durability::Sync && gather.failed.is_none() {
+        if !self.awaits_commit && gather.failed.is_none() {
             self.durable
                 .fetch_max(gather.open.last().0, Ordering::AcqRel);
         }
@@ -374,14 +443,14 @@ impl Writer {
     }
 
     fn is_due(&self, gather: &Gather) -> bool {
-        (gather.urgent && self.durability == Durability::Sync) || gather.open.bytes() >= BATCH_BYTES
+        (gather.urgent && self.awaits_commit) || gather.open.bytes() >= BATCH_BYTES
     }
 
     /// Sleeps until a batch should be committed. Returns false when the writer stops.
     fn wait_for_work(&self) -> bool {
         let delay = match self.durability {
-            Durability::Relaxed { interval } => interval,
-            Durability::Sync | Durability::None => LAZY_DELAY,
+            Durability::Relaxed { interval } if !self.awaits_commit => interval,
+            Durability::Relaxed { .. } | Durability::Sync | Durability::None => LAZY_DELAY,
         };
         let mut gather = self.gather.lock();
         // Having just worked, it looks again by itself once, so that changes nobody waits for need
@@ -395,6 +464,11 @@ impl Writer {
                         break;
                     }
                     briefly = false;
+                }
+            } else if let Some(interval) = self.flush_interval() {
+                gather.parked = Parked::Idle;
+                if self.work.wait_for(&mut gather, interval).timed_out() {
+                    break;
                 }
             } else {
                 gather.parked = Parked::Idle;

@@ -142,8 +142,14 @@ impl Connection {
 /// Where a plain send goes.
 fn target(request: &Request) -> Option<&DestinationName> {
     match request {
-        Request::Send { destination, .. } => Some(destination),
-        Request::Subscribe { .. }
+        Request::Send {
+            destination,
+            transaction: None,
+            ..
+        } => Some(destination),
+        // One in a transaction waits behind others, not for room.
+        Request::Send { .. }
+        | Request::Subscribe { .. }
         | Request::Unsubscribe { .. }
         | Request::Settle { .. }
         | Request::Begin { .. }

@@ -5,6 +5,7 @@
 //! Lives here: names and handles. Deliberately not here: exporters.
 
 mod names;
+mod ring;
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use metrics::{Counter, Gauge, Histogram};
 
 use crate::core::{Kind, Tally, Timestamp};
 use crate::store::{CommitObserver, StoreError, StoreSize};
+
+use ring::RingMetrics;
 
 pub use names::{NAMES, Name, Shape, describe};
 
@@ -261,6 +264,7 @@ pub struct Metrics {
     disk_free: Gauge,
     disk_free_limit: Gauge,
     store_bytes: StoreBytes,
+    ring: RingMetrics,
 }
 
 /// Sums over one kind of destination.
@@ -325,6 +329,7 @@ impl Metrics {
             disk_free: names::DISK_FREE.gauge(&[]),
             disk_free_limit: names::DISK_FREE_LIMIT.gauge(&[]),
             store_bytes: StoreBytes::make(|kind| names::STORE_BYTES.gauge(&[kind])),
+            ring: RingMetrics::register(),
         }
     }
 
@@ -351,6 +356,7 @@ impl Metrics {
         set(&self.store_bytes.file, size.file);
         let reclaimable = size.file.saturating_sub(size.live);
         set(&self.store_bytes.reclaimable, reclaimable);
+        self.ring.show(size.ring);
     }
 
     /// Shows what holds at the moment; called before each scrape.
@@ -375,6 +381,14 @@ impl CommitObserver for Metrics {
             self.store_batch.record(changes as f64);
         }
         self.show_store(size);
+    }
+
+    fn folded(&self, messages: usize, cancelled: usize, took: Duration) {
+        self.ring.folded(messages, cancelled, took);
+    }
+
+    fn flushed(&self, took: Duration) {
+        self.ring.flushed(took);
     }
 
     fn failed(&self, error: &StoreError) {

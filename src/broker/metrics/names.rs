@@ -169,6 +169,14 @@ names! {
         "Duration of a commit of the store, its sync included.";
     STORE_BATCH = "tidegate_store_batch_operations", H(&OPERATIONS), Count, [],
         "Operations in one commit of the store.";
+    RING_BYTES = "tidegate_store_ring_bytes", G, Bytes, ["kind"],
+        "Bytes of the write-ahead ring: in use, and all.";
+    RING_FLUSH = "tidegate_store_ring_flush_seconds", H(&SECONDS), Seconds, [],
+        "Duration of a write to the ring that is durable when it is over.";
+    RING_FOLD = "tidegate_store_ring_fold_seconds", H(&SECONDS), Seconds, [],
+        "Duration of taking over what the ring gathered.";
+    RING_MESSAGES = "tidegate_store_ring_messages_total", C, Count, ["result"],
+        "Messages that left the ring: folded into the store's file, or cancelled, being consumed.";
     STORE_ERRORS = "tidegate_store_errors_total", C, Count, ["op"],
         "Operations of the store that failed.";
 }

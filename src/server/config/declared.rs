@@ -86,7 +86,8 @@ words! {
     Durability {
         /// The message is on the disk and synced.
         Sync = "sync",
-        /// The message is handed to the store; a power failure or a kill may take one interval.
+        /// The message is handed to the store; a power failure may take one interval, and without a
+        /// ring a kill, too.
         Relaxed = "relaxed",
         /// The message was accepted; nothing survives.
         None = "none",
@@ -114,6 +115,10 @@ section! {
         durability: Durability = OneOf::<Durability>(PhantomData), "sync";
         /// How often "relaxed" syncs: the most that a power failure can take.
         relaxed_interval: Duration = Time { min: 1, max: 60 * SECOND }, "100ms";
+        /// The write-ahead ring in front of the store's file, by which receipts are fast; 0 for none.
+        ring: u64 = Size { min: 0, max: 16 * GIB }, "64MiB";
+        /// Whether to start although something that was acknowledged can no longer be read.
+        salvage: bool = Switch, "false";
         /// Memory for pages of the store's file, part of the memory budget.
         cache: u64 = Size { min: MIB, max: 1024 * GIB }, "64MiB";
         /// Whether each commit writes what makes the start after a kill short, at some cost.

@@ -7,14 +7,20 @@ use ::redb::{ReadableTable, WriteTransaction};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::record;
+use super::super::ring::RingMark;
 use super::super::{FormatError, StoreError};
 use super::RedbStore;
 use super::chunks::Chunk;
 use super::head::{Head, Slot};
 use super::pack::{Packed, Record, pack, runs};
-use super::tables::{DESTINATION, META, META_NEXT_DESTINATION, STATISTICS};
+use super::tables::{
+    DESTINATION, FORMAT, FORMAT_WITH_RING, META, META_FORMAT, META_NEXT_DESTINATION,
+    META_RING_NUMBER, META_RING_POSITION, STATISTICS,
+};
 use super::write::Tables;
-use crate::core::{DeliveryState, DestinationId, DestinationName, Message, Persist, StoredAt};
+use crate::core::{
+    DeliveryState, DestinationId, DestinationName, Message, Persist, Position, StoredAt,
+};
 
 /// A message that the batch puts.
 struct NewMessage<'b> {
@@ -46,10 +52,15 @@ impl RedbStore {
     pub(super) fn apply<'b>(
         &mut self,
         changes: impl Iterator<Item = &'b Persist>,
+        last_positions: &[(DestinationId, Position)],
         flush: bool,
+        mark: Option<Option<RingMark>>,
     ) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let mut outcome = Outcome::default();
+        outcome
+            .counted
+            .extend(last_positions.iter().map(|(id, _)| *id));
         let mut added = Vec::new();
         shared.with(|database| {
             let transaction = self.begin(database, flush)?;
@@ -63,6 +74,9 @@ impl RedbStore {
                 self.write_returned(&outcome, &mut tables)?;
             }
             self.write_destinations(&outcome, &transaction)?;
+            if let Some(mark) = mark {
+                self.write_mark(mark, &transaction)?;
+            }
             transaction
                 .commit()
                 .map_err(shared.engine("cannot commit to"))
@@ -75,6 +89,39 @@ impl RedbStore {
         for (id, packed) in &added {
             for (destination, ends, count) in runs(&packed.head) {
                 extents.add(destination, *id, ends, count);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the last position of a message of which nothing is left.
+    pub(super) fn note_last(&mut self, destination: DestinationId, position: Position) {
+        let statistics = self.statistics.entry(destination).or_default();
+        statistics.last_position = statistics.last_position.max(position);
+    }
+
+    /// Writes up to where the ring is known.
+    fn write_mark(
+        &self,
+        mark: Option<RingMark>,
+        transaction: &WriteTransaction,
+    ) -> Result<(), StoreError> {
+        let failed = || self.shared.engine("cannot write to");
+        let opened = self.shared.engine("cannot open a table of");
+        let mut meta = transaction.open_table(META).map_err(opened)?;
+        if let Some(RingMark { position, number }) = mark {
+            let rows = [
+                (META_FORMAT, FORMAT_WITH_RING),
+                (META_RING_POSITION, position),
+                (META_RING_NUMBER, number),
+            ];
+            for (key, value) in rows {
+                meta.insert(key, value).map_err(failed())?;
+            }
+        } else {
+            meta.insert(META_FORMAT, FORMAT).map_err(failed())?;
+            for key in [META_RING_POSITION, META_RING_NUMBER] {
+                meta.remove(key).map_err(failed())?;
             }
         }
         Ok(())

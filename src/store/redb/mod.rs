@@ -25,8 +25,9 @@ use ::redb::{Database, Durability, StorageBackend, WriteTransaction};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
+use super::ring::RingMark;
 use super::{Batch, FormatError, Reader, Recovered, Store, StoreError, StoreSize};
-use crate::core::{DestinationId, Tick};
+use crate::core::{DestinationId, Persist, Position, Tick};
 use chunks::Chunks;
 use clean::Cleaner;
 use extents::Extents;
@@ -82,6 +83,12 @@ pub struct RedbStore {
     heads: HeadCache,
     cleaner: Cleaner,
     next_destination: u64,
+    /// The number of the store, by which it knows its ring.
+    number: u64,
+    /// What the tables do not know of the ring, if there is one.
+    mark: Option<RingMark>,
+    /// Whether it was closed before it was opened.
+    was_clean: bool,
     /// Why nothing is accepted any more.
     failed: Option<String>,
 }
@@ -165,6 +172,59 @@ impl RedbStore {
         Self::with_database(database, path, options)
     }
 
+    /// Opens the file again after an error that the database does not go on from, and finds out anew
+    /// what is in it.
+    pub(super) fn reopen(&mut self) -> Result<(), StoreError> {
+        let path = self.shared.path.clone();
+        let mut database = self.shared.database.write();
+        // What it could not write, it cannot write now either.
+        drop(database.take());
+        let opened = open::builder(&self.options).open(&path);
+        let opened =
+            opened.map_err(|error| engine_error("cannot open the store", &path, error.into()));
+        *database = Some(opened?);
+        drop(database);
+        self.failed = None;
+        self.reload()
+    }
+
+    /// The number by which it knows its ring.
+    pub(super) fn store_id(&self) -> u64 {
+        self.number
+    }
+
+    /// What the tables do not know of the ring, if there is one.
+    pub(super) fn mark(&self) -> Option<RingMark> {
+        self.mark
+    }
+
+    /// Whether it was closed before it was opened.
+    pub(super) fn was_clean(&self) -> bool {
+        self.was_clean
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> PathBuf {
+        self.shared.path.clone()
+    }
+
+    /// Takes over what the ring held, and notes up to where. Durable on return.
+    pub(super) fn fold(
+        &mut self,
+        changes: &[Persist],
+        last_positions: &[(DestinationId, Position)],
+        mark: Option<RingMark>,
+    ) -> Result<(), StoreError> {
+        self.guarded(|store| {
+            for (destination, position) in last_positions {
+                store.note_last(*destination, *position);
+            }
+            store.apply(changes.iter(), last_positions, true, Some(mark))?;
+            store.mark = mark;
+            Ok(())
+        })
+    }
+
     /// Opens the store on a storage backend, for tests that make it fail.
     ///
     /// # Errors
@@ -197,7 +257,8 @@ impl RedbStore {
             QuickRepair::Off => false,
             QuickRepair::Auto => self.chunks.live_bytes() >= QUICK_REPAIR_FROM,
         };
-        transaction.set_quick_repair(quick && flush);
+        // With a ring, commits are few, and nobody waits for them.
+        transaction.set_quick_repair((quick || self.mark.is_some()) && flush);
         Ok(transaction)
     }
 
@@ -219,11 +280,11 @@ impl RedbStore {
 
 impl Store for RedbStore {
     fn commit(&mut self, batch: &Batch, flush: bool) -> Result<(), StoreError> {
-        self.guarded(|store| store.apply(batch.changes(), flush))
+        self.guarded(|store| store.apply(batch.changes(), &[], flush, None))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        self.guarded(|store| store.apply(std::iter::empty(), true))
+        self.guarded(|store| store.apply(std::iter::empty(), &[], true, None))
     }
 
     fn recover(&mut self) -> Result<Recovered, StoreError> {
@@ -247,6 +308,7 @@ impl Store for RedbStore {
         StoreSize {
             live: self.chunks.live_bytes(),
             file,
+            ring: None,
         }
     }
 

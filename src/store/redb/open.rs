@@ -1,6 +1,7 @@
 //! Opening and closing the file, and what is rebuilt in between.
 
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,13 +9,15 @@ use ::redb::{Builder, Database, ReadableTable, WriteTransaction};
 use parking_lot::RwLock;
 
 use super::super::bytes::Input;
+use super::super::ring::RingMark;
 use super::super::{Recovered, RecoveredDestination, StoreError, record};
 use super::chunks::Chunk;
 use super::head::Head;
 use super::pack::runs;
 use super::tables::{
-    ACKED, CHUNK, CHUNK_STATE, DESTINATION, EXTENT, FORMAT, HEAD, META, META_CLEAN, META_FORMAT,
-    META_NEXT_DESTINATION, META_STARTS, RETURNED, SEGMENT, STATISTICS, Statistics,
+    ACKED, CHUNK, CHUNK_STATE, DESTINATION, EXTENT, FORMAT, FORMAT_WITH_RING, HEAD, META,
+    META_CLEAN, META_FORMAT, META_NEXT_DESTINATION, META_RING_NUMBER, META_RING_POSITION,
+    META_STARTS, META_STORE, RETURNED, SEGMENT, STATISTICS, Statistics,
 };
 use super::{Chunks, Cleaner, Extents, HeadCache, RedbOptions, RedbStore, Shared, engine_error};
 use crate::core::DestinationId;
@@ -75,6 +78,9 @@ impl RedbStore {
             heads: HeadCache::default(),
             cleaner: Cleaner::default(),
             next_destination: 1,
+            number: 0,
+            mark: None,
+            was_clean: false,
             failed: None,
         };
         shared.with(|database| {
@@ -101,7 +107,7 @@ impl RedbStore {
                 meta.insert(META_FORMAT, FORMAT)
                     .map_err(shared.engine("cannot write to"))?;
             }
-            Some(FORMAT) => {}
+            Some(FORMAT | FORMAT_WITH_RING) => {}
             Some(found) => {
                 return Err(StoreError::Version {
                     path: shared.path.clone(),
@@ -111,17 +117,48 @@ impl RedbStore {
             }
         }
         self.next_destination = read(&meta, META_NEXT_DESTINATION)?.unwrap_or(1);
-        let clean = read(&meta, META_CLEAN)? == Some(1);
+        self.was_clean = read(&meta, META_CLEAN)? == Some(1);
+        self.number = if let Some(number) = read(&meta, META_STORE)? {
+            number
+        } else {
+            let number = RandomState::new().hash_one(std::process::id());
+            meta.insert(META_STORE, number)
+                .map_err(shared.engine("cannot write to"))?;
+            number
+        };
+        let position = read(&meta, META_RING_POSITION)?;
+        let number = read(&meta, META_RING_NUMBER)?;
+        self.mark = position
+            .zip(number)
+            .map(|(position, number)| RingMark { position, number });
         self.load_statistics(transaction)?;
         self.forget_transient(transaction)?;
         // All tables exist from here on, so that readers need not ask.
         transaction.open_table(SEGMENT).map_err(opened())?;
         transaction.open_table(CHUNK).map_err(opened())?;
-        if clean {
+        if self.was_clean {
             self.load_index(transaction)
         } else {
             self.rebuild_index(transaction)
         }
+    }
+
+    /// Finds out anew what is in the file, after it was opened again.
+    pub(super) fn reload(&mut self) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        self.statistics.clear();
+        self.chunks = Chunks::default();
+        self.heads = HeadCache::default();
+        self.cleaner = Cleaner::default();
+        self.guarded(|store| {
+            shared.with(|database| {
+                let transaction = store.begin(database, true)?;
+                store.load_statistics(&transaction)?;
+                store.rebuild_index(&transaction)?;
+                let committed = transaction.commit();
+                committed.map_err(shared.engine("cannot commit to"))
+            })
+        })
     }
 
     fn load_statistics(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {

@@ -9,6 +9,9 @@ use crate::core::{Position, Priority};
 /// The version of everything in the file.
 pub(super) const FORMAT: u64 = 1;
 
+/// The same, with a ring beside it that holds what the tables do not know.
+pub(super) const FORMAT_WITH_RING: u64 = 2;
+
 /// Numbers about the store as a whole, by the names below.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// Destinations: kind and name.
@@ -36,6 +39,11 @@ pub(super) const CHUNK_STATE: TableDefinition<'_, u64, &[u8]> = TableDefinition:
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_STARTS: &str = "starts";
 pub(super) const META_CLEAN: &str = "clean";
+/// The number of this store, by which it knows its ring.
+pub(super) const META_STORE: &str = "store";
+/// While there is a ring: where the first record is that the tables do not know, and its number.
+pub(super) const META_RING_POSITION: &str = "ring_position";
+pub(super) const META_RING_NUMBER: &str = "ring_number";
 pub(super) const META_NEXT_DESTINATION: &str = "next_destination";
 
 /// What is known of a destination's messages.
