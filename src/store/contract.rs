@@ -366,10 +366,8 @@ pub(super) fn large_messages_are_whole(subject: &mut dyn Subject) {
     let mut store = subject.open();
     store.recover().unwrap();
     commit(&mut *store, [define(HERE, "here")]);
-    commit(
-        &mut *store,
-        (1..).zip(sizes).map(|(p, size)| put(HERE, p, size)),
-    );
+    let puts = (1..).zip(sizes).map(|(p, size)| put(HERE, p, size));
+    commit(&mut *store, puts);
     drop(store);
     let mut store = subject.open();
     store.recover().unwrap();

@@ -116,6 +116,16 @@ fn write_place(out: &mut Vec<u8>, at: StoredAt) {
 /// # Errors
 /// When the bytes are not exactly one batch as [`write`] writes it.
 pub fn read(bytes: &[u8]) -> Result<SerialBatch, FormatError> {
+    read_covered(check(bytes)?)
+}
+
+/// Whether bytes have the checksum of a batch.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    check(bytes).is_ok()
+}
+
+/// Takes the checksum off, which has to fit.
+fn check(bytes: &[u8]) -> Result<&[u8], FormatError> {
     let body = bytes.len().checked_sub(4).ok_or(FormatError::Short {
         what: "a batch",
         expected: 4,
@@ -133,6 +143,10 @@ pub fn read(bytes: &[u8]) -> Result<SerialBatch, FormatError> {
             found,
         });
     }
+    Ok(covered)
+}
+
+fn read_covered(covered: &[u8]) -> Result<SerialBatch, FormatError> {
     let mut input = Input::new(covered);
     let magic = input.u32("the version of a batch")?;
     if magic != u32::from_le_bytes(MAGIC) {

@@ -6,9 +6,11 @@
 //!
 //! A value first: `step` commits what is there. In production a thread calls it.
 
+mod flushing;
+
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ use rustc_hash::FxHashSet;
 use super::batch::{Batch, Cancelled};
 use super::{Durability, Store, StoreError, StoreSize};
 use crate::core::{Persist, Sequence, Tick};
+use flushing::Flushing;
 
 /// Changes that nobody waits for are committed after this at the latest, in case nothing else comes.
 const LAZY_DELAY: Duration = Duration::from_millis(10);
@@ -60,12 +63,7 @@ pub struct Writer {
     gather: Mutex<Gather>,
     work: Condvar,
     store: Mutex<Option<Box<dyn Store>>>,
-    durability: Durability,
-    /// Whether what is awaited waits for a commit: not if losing it is part of the bargain.
-    awaits_commit: bool,
-    /// When `Relaxed` flushed last, as a tick, and whether something was committed since.
-    flushed_at: AtomicU64,
-    unflushed: AtomicBool,
+    flushing: Flushing,
     committed: AtomicU64,
     durable: AtomicU64,
     pending_bytes: AtomicUsize,
@@ -127,11 +125,7 @@ impl Writer {
         observer: Arc<dyn CommitObserver>,
     ) -> Self {
         store.observe(Arc::clone(&observer));
-        let awaits_commit = match durability {
-            Durability::Sync => true,
-            Durability::Relaxed { .. } => store.survives_kill(),
-            Durability::None => false,
-        };
+        let flushing = Flushing::new(durability, store.as_ref());
         Self {
             gather: Mutex::new(Gather {
                 open: Batch::new(Sequence(1)),
@@ -145,10 +139,7 @@ impl Writer {
             }),
             work: Condvar::new(),
             store: Mutex::new(Some(store)),
-            durability,
-            awaits_commit,
-            flushed_at: AtomicU64::new(0),
-            unflushed: AtomicBool::new(false),
+            flushing,
             committed: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             pending_bytes: AtomicUsize::new(0),
@@ -286,45 +277,11 @@ impl Writer {
         true
     }
 
-    /// Whether the next commit is to be flushed.
-    fn flushes(&self, now: Tick) -> bool {
-        let flush = match self.durability {
-            Durability::None => false,
-            Durability::Sync => true,
-            Durability::Relaxed { .. } => !self.awaits_commit || self.is_flush_due(now),
-        };
-        if flush {
-            self.flushed_at.store(now.0, Ordering::Relaxed);
-        }
-        self.unflushed.store(!flush, Ordering::Relaxed);
-        flush
-    }
-
-    fn is_flush_due(&self, now: Tick) -> bool {
-        let Durability::Relaxed { interval } = self.durability else {
-            return false;
-        };
-        let elapsed = now
-            .0
-            .saturating_sub(self.flushed_at.load(Ordering::Relaxed));
-        u128::from(elapsed) >= interval.as_millis()
-    }
-
-    /// How long it may take until what is committed is flushed, if something is not.
-    fn flush_interval(&self) -> Option<Duration> {
-        let Durability::Relaxed { interval } = self.durability else {
-            return None;
-        };
-        self.unflushed.load(Ordering::Relaxed).then_some(interval)
-    }
-
     /// Flushes what was committed a while ago, if nothing else comes. Returns whether there was any.
     fn flush_overdue(&self, now: Tick) -> bool {
-        if self.flush_interval().is_none() || !self.is_flush_due(now) {
+        if !self.flushing.takes_overdue(now) {
             return false;
         }
-        self.flushed_at.store(now.0, Ordering::Relaxed);
-        self.unflushed.store(false, Ordering::Relaxed);
         let result = match self.store.lock().as_mut() {
             Some(store) => store.sync(),
             None => Ok(()),
@@ -366,7 +323,7 @@ impl Writer {
             return Err(StoreError::Failed(CLOSED.to_owned()));
         };
         if batch.live() > 0 {
-            open.commit(batch, self.flushes(now))?;
+            open.commit(batch, self.flushing.of_commit(now))?;
         }
         let size = open.size();
         open.tidy(now)?;
@@ -427,7 +384,7 @@ impl Writer {
     fn appended(&self, gather: &mut Gather) {
         self.pending_bytes
             .store(gather.open.bytes(), Ordering::Relaxed);
-        if !self.awaits_commit && gather.failed.is_none() {
+        if !self.flushing.awaits_commit && gather.failed.is_none() {
             self.durable
                 .fetch_max(gather.open.last().0, Ordering::AcqRel);
         }
@@ -443,15 +400,12 @@ impl Writer {
     }
 
     fn is_due(&self, gather: &Gather) -> bool {
-        (gather.urgent && self.awaits_commit) || gather.open.bytes() >= BATCH_BYTES
+        (gather.urgent && self.flushing.awaits_commit) || gather.open.bytes() >= BATCH_BYTES
     }
 
     /// Sleeps until a batch should be committed. Returns false when the writer stops.
     fn wait_for_work(&self) -> bool {
-        let delay = match self.durability {
-            Durability::Relaxed { interval } if !self.awaits_commit => interval,
-            Durability::Relaxed { .. } | Durability::Sync | Durability::None => LAZY_DELAY,
-        };
+        let delay = self.flushing.patience(LAZY_DELAY);
         let mut gather = self.gather.lock();
         // Having just worked, it looks again by itself once, so that changes nobody waits for need
         // not wake it.
@@ -465,7 +419,7 @@ impl Writer {
                     }
                     briefly = false;
                 }
-            } else if let Some(interval) = self.flush_interval() {
+            } else if let Some(interval) = self.flushing.interval() {
                 gather.parked = Parked::Idle;
                 if self.work.wait_for(&mut gather, interval).timed_out() {
                     break;

@@ -30,6 +30,17 @@ struct NewMessage<'b> {
     transient: bool,
 }
 
+/// What a transaction says of the ring.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RingChange {
+    /// Nothing.
+    None,
+    /// It is folded up to this mark.
+    Folded(RingMark),
+    /// There is none any more.
+    Gone,
+}
+
 /// What a batch comes to, before it is written.
 #[derive(Default)]
 struct Outcome<'b> {
@@ -54,7 +65,7 @@ impl RedbStore {
         changes: impl Iterator<Item = &'b Persist>,
         last_positions: &[(DestinationId, Position)],
         flush: bool,
-        mark: Option<Option<RingMark>>,
+        ring: RingChange,
     ) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let mut outcome = Outcome::default();
@@ -74,9 +85,7 @@ impl RedbStore {
                 self.write_returned(&outcome, &mut tables)?;
             }
             self.write_destinations(&outcome, &transaction)?;
-            if let Some(mark) = mark {
-                self.write_mark(mark, &transaction)?;
-            }
+            self.write_ring(ring, &transaction)?;
             transaction
                 .commit()
                 .map_err(shared.engine("cannot commit to"))
@@ -101,11 +110,16 @@ impl RedbStore {
     }
 
     /// Writes up to where the ring is known.
-    fn write_mark(
+    fn write_ring(
         &self,
-        mark: Option<RingMark>,
+        ring: RingChange,
         transaction: &WriteTransaction,
     ) -> Result<(), StoreError> {
+        let mark = match ring {
+            RingChange::None => return Ok(()),
+            RingChange::Folded(mark) => Some(mark),
+            RingChange::Gone => None,
+        };
         let failed = || self.shared.engine("cannot write to");
         let opened = self.shared.engine("cannot open a table of");
         let mut meta = transaction.open_table(META).map_err(opened)?;

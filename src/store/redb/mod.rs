@@ -30,6 +30,7 @@ use super::{Batch, FormatError, Reader, Recovered, Store, StoreError, StoreSize}
 use crate::core::{DestinationId, Persist, Position, Tick};
 use chunks::Chunks;
 use clean::Cleaner;
+use commit::RingChange;
 use extents::Extents;
 use head::HeadCache;
 use tables::Statistics;
@@ -219,7 +220,8 @@ impl RedbStore {
             for (destination, position) in last_positions {
                 store.note_last(*destination, *position);
             }
-            store.apply(changes.iter(), last_positions, true, Some(mark))?;
+            let ring = mark.map_or(RingChange::Gone, RingChange::Folded);
+            store.apply(changes.iter(), last_positions, true, ring)?;
             store.mark = mark;
             Ok(())
         })
@@ -280,11 +282,11 @@ impl RedbStore {
 
 impl Store for RedbStore {
     fn commit(&mut self, batch: &Batch, flush: bool) -> Result<(), StoreError> {
-        self.guarded(|store| store.apply(batch.changes(), &[], flush, None))
+        self.guarded(|store| store.apply(batch.changes(), &[], flush, RingChange::None))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        self.guarded(|store| store.apply(std::iter::empty(), &[], true, None))
+        self.guarded(|store| store.apply(std::iter::empty(), &[], true, RingChange::None))
     }
 
     fn recover(&mut self) -> Result<Recovered, StoreError> {

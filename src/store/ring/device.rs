@@ -54,12 +54,18 @@ pub trait RingDevice: Send + Sync + Debug {
     /// When that cannot be promised.
     fn flush(&self) -> io::Result<()>;
 
-    /// Becomes so many zeros, durably. They are written, not left out: a block that has its place on
-    /// the disk is flushed without a change of the file system's own records.
+    /// Becomes so many zeros. Its length is durable on return.
     ///
     /// # Errors
     /// When there is no room, or the system refuses.
     fn clear(&self, length: u64) -> io::Result<()>;
+
+    /// Sees to it that the zeros have their places on the disk: a block that has one is flushed without
+    /// a change of the file system's own records. Takes its time, and others may write meanwhile.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    fn settle(&self) -> io::Result<()>;
 }
 
 /// A ring in a file.
@@ -134,6 +140,9 @@ impl RingDevice for RingFile {
 
     fn clear(&self, length: u64) -> io::Result<()> {
         self.plain.set_len(0)?;
+        self.plain.set_len(length)?;
+        self.plain.sync_all()?;
+        File::open(&self.directory)?.sync_all()?;
         let zeros = vec![0; ZEROS];
         let mut at = 0;
         while at < length {
@@ -142,8 +151,11 @@ impl RingDevice for RingFile {
                 .write_all_at(zeros.get(..count).unwrap_or_default(), at)?;
             at += count as u64;
         }
-        self.plain.sync_all()?;
-        File::open(&self.directory)?.sync_all()
+        Ok(())
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        self.plain.sync_data()
     }
 }
 

@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::super::redb::RedbStore;
 use super::super::{Batch, CommitObserver, Reader, Store, StoreError, StoreSize};
+use super::device::RingDevice;
 use super::scan::RingMark;
 use super::window::Window;
 use crate::core::Tick;
@@ -297,12 +298,22 @@ impl Folder {
     }
 
     /// Starts the thread that folds.
-    pub(super) fn start(self: &Arc<Self>) -> io::Result<JoinHandle<()>> {
+    pub(super) fn start(
+        self: &Arc<Self>,
+        device: Arc<dyn RingDevice>,
+    ) -> io::Result<JoinHandle<()>> {
         self.state.lock().threaded = true;
         let folder = Arc::clone(self);
         std::thread::Builder::new()
             .name("folder".to_owned())
-            .spawn(move || folder.run())
+            .spawn(move || {
+                if let Err(error) = device.settle() {
+                    // Whatever is written is flushed all the same, or fails by itself.
+                    tracing::warn!(target: "tidegate::store", %error, "the ring has no places on the disk yet");
+                }
+                drop(device);
+                folder.run();
+            })
     }
 
     /// Ends the thread; what is not folded stays in the ring.
@@ -385,14 +396,11 @@ impl Folder {
 
 /// Whether an error says that the disk has no room, which may pass.
 fn is_full(error: &StoreError) -> bool {
-    let kind = match error {
-        StoreError::Io { source, .. } => Some(source.kind()),
-        _ => None,
+    let StoreError::Io { source, .. } = error else {
+        return false;
     };
-    kind.is_some_and(|kind| {
-        matches!(
-            kind,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
-    })
+    matches!(
+        source.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

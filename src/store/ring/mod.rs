@@ -58,7 +58,7 @@ impl Default for RingOptions {
 /// The file with the ring in front of it. See the contract of [`Store`].
 #[derive(Debug)]
 pub struct RingStore {
-    device: Box<dyn RingDevice>,
+    device: Arc<dyn RingDevice>,
     path: PathBuf,
     title: Title,
     folder: Arc<Folder>,
@@ -93,7 +93,7 @@ pub fn open(
     };
     let device = RingFile::open(directory, ring.synced).map_err(failed("cannot open the ring"))?;
     if ring.bytes > 0 {
-        let store = RingStore::attach(redb, Box::new(device), path, ring)?;
+        let store = RingStore::attach(redb, Arc::new(device), path, ring)?;
         return Ok(Box::new(store));
     }
     // What an earlier run has left in the ring is taken over before it is given up.
@@ -111,7 +111,7 @@ impl RingStore {
     /// When the ring belongs to another file, is missing or damaged, or cannot be made.
     pub fn attach(
         mut redb: RedbStore,
-        device: Box<dyn RingDevice>,
+        device: Arc<dyn RingDevice>,
         path: PathBuf,
         options: RingOptions,
     ) -> Result<Self, StoreError> {
@@ -138,7 +138,8 @@ impl RingStore {
         };
         redb.fold(&[], &[], Some(mark))?;
         let folder = Arc::new(Folder::new(redb, mark, capacity));
-        let thread = options.thread.then(|| folder.start()).transpose();
+        let settled = Arc::clone(&device);
+        let thread = options.thread.then(|| folder.start(settled)).transpose();
         let thread = thread.map_err(|source| StoreError::Io {
             action: "cannot start a thread for",
             path: path.clone(),

@@ -15,8 +15,12 @@ const RECORD_MAGIC: [u8; 4] = *b"TGR1";
 /// Bytes in front of a record's batch.
 pub(super) const HEAD: usize = 48;
 
-/// Where the checksum is in a record's head; it covers what is in front of it, and the batch.
+/// Where the checksum is in a record's head. It covers what is in front of it and the checksum at the
+/// end of the batch, which covers the batch: so all of it is covered, and read once.
 const SUM_AT: usize = 40;
+
+/// Bytes of a batch's checksum.
+const BATCH_SUM: usize = 4;
 
 /// The first block of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +100,13 @@ pub(super) fn is_whole(record: &[u8], sum: u32) -> bool {
     let (Some(front), Some(batch)) = (record.get(..SUM_AT), record.get(HEAD..)) else {
         return false;
     };
-    crc32c::crc32c_append(crc32c::crc32c(front), batch) == sum
+    checksum(front, batch) == sum && serial::is_whole(batch)
+}
+
+fn checksum(front: &[u8], batch: &[u8]) -> u32 {
+    let end = batch.last_chunk::<BATCH_SUM>();
+    let end = end.map_or(&[][..], |sum| sum);
+    crc32c::crc32c_append(crc32c::crc32c(front), end)
 }
 
 /// The next multiple of a block.
@@ -155,7 +165,7 @@ impl Buffer {
             front.extend_from_slice(&number.to_le_bytes());
         }
         let batch = self.bytes.get(self.start + HEAD..).unwrap_or_default();
-        let sum = crc32c::crc32c_append(crc32c::crc32c(&front), batch);
+        let sum = checksum(&front, batch);
         front.extend_from_slice(&sum.to_le_bytes());
         if let Some(place) = self.bytes.get_mut(self.start..self.start + front.len()) {
             place.copy_from_slice(&front);

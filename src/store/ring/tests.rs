@@ -217,6 +217,10 @@ impl RingDevice for Memory {
         Ok(())
     }
 
+    fn settle(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     fn clear(&self, length: u64) -> std::io::Result<()> {
         *self.0.lock() = vec![0; usize::try_from(length).unwrap()];
         Ok(())
@@ -234,7 +238,7 @@ fn in_memory(ring: &Memory, file: &[u8]) -> Result<RingStore, StoreError> {
     copy.set_len(file.len() as u64).unwrap();
     copy.write(0, file).unwrap();
     let redb = RedbStore::open_backend(copy, &RedbOptions::default())?;
-    RingStore::attach(redb, Box::new(ring.clone()), "ring".into(), options)
+    RingStore::attach(redb, Arc::new(ring.clone()), "ring".into(), options)
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) struct Unfolded {
 
 /// Changes of one destination.
 #[derive(Debug, Default)]
-struct Changed {
+struct Destination {
     /// What was before is gone: the destination was undefined in this window.
     undefined: bool,
     puts: BTreeMap<Position, Unfolded>,
@@ -35,7 +35,7 @@ struct Changed {
 #[derive(Debug, Default)]
 pub(super) struct Window {
     definitions: Vec<Persist>,
-    changed: FxHashMap<DestinationId, Changed>,
+    destinations: FxHashMap<DestinationId, Destination>,
     bytes: usize,
     messages: usize,
     cancelled: usize,
@@ -43,7 +43,7 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn is_empty(&self) -> bool {
-        self.definitions.is_empty() && self.changed.is_empty()
+        self.definitions.is_empty() && self.destinations.is_empty()
     }
 
     /// Bytes of the messages that it holds.
@@ -62,12 +62,12 @@ impl Window {
             Persist::Define { .. } => self.definitions.push(change.clone()),
             Persist::Undefine { destination } => {
                 self.definitions.push(change.clone());
-                let changed = self.changed.entry(*destination).or_default();
+                let changed = self.destinations.entry(*destination).or_default();
                 let dropped = std::mem::take(&mut changed.puts);
-                *changed = Changed {
+                *changed = Destination {
                     undefined: true,
                     last: changed.last,
-                    ..Changed::default()
+                    ..Destination::default()
                 };
                 self.messages -= dropped.len();
                 let bytes = dropped.values().map(|put| put.message.footprint());
@@ -81,7 +81,7 @@ impl Window {
             } => {
                 self.bytes += message.footprint();
                 self.messages += 1;
-                let changed = self.changed.entry(at.destination).or_default();
+                let changed = self.destinations.entry(at.destination).or_default();
                 changed.last = changed.last.max(at.position);
                 let put = Unfolded {
                     message: Arc::clone(message),
@@ -91,7 +91,7 @@ impl Window {
                 changed.puts.insert(at.position, put);
             }
             Persist::Remove { at } => {
-                let changed = self.changed.entry(at.destination).or_default();
+                let changed = self.destinations.entry(at.destination).or_default();
                 if let Some(put) = changed.puts.remove(&at.position) {
                     self.bytes -= put.message.footprint();
                     self.messages -= 1;
@@ -102,7 +102,7 @@ impl Window {
                 }
             }
             Persist::Returned { at, state } => {
-                let changed = self.changed.entry(at.destination).or_default();
+                let changed = self.destinations.entry(at.destination).or_default();
                 if let Some(put) = changed.puts.get_mut(&at.position) {
                     put.state = *state;
                 } else if !changed.undefined {
@@ -112,16 +112,16 @@ impl Window {
             Persist::Horizon {
                 destination,
                 position,
-            } => self.changed.entry(*destination).or_default().horizon = Some(*position),
+            } => self.destinations.entry(*destination).or_default().horizon = Some(*position),
         }
     }
 
     /// All that is left, in an order in which it can be applied.
     pub(super) fn changes(&self) -> Vec<Persist> {
         let mut changes = self.definitions.clone();
-        let mut changed: Vec<_> = self.changed.iter().collect();
-        changed.sort_unstable_by_key(|(destination, _)| **destination);
-        for (destination, changed) in changed {
+        let mut sorted: Vec<_> = self.destinations.iter().collect();
+        sorted.sort_unstable_by_key(|(destination, _)| **destination);
+        for (destination, changed) in sorted {
             let destination = *destination;
             let at = |position| StoredAt {
                 destination,
@@ -150,8 +150,8 @@ impl Window {
 
     /// The last position of each destination that a message was put to.
     pub(super) fn last_positions(&self) -> Vec<(DestinationId, Position)> {
-        let changed = self.changed.iter();
-        changed
+        let destinations = self.destinations.iter();
+        destinations
             .filter(|(_, changed)| changed.last > Position(0))
             .map(|(destination, changed)| (*destination, changed.last))
             .collect()
@@ -159,13 +159,13 @@ impl Window {
 
     /// Whether everything that lies below the window of a destination is gone.
     pub(super) fn hides(&self, destination: DestinationId) -> bool {
-        let changed = self.changed.get(&destination);
+        let changed = self.destinations.get(&destination);
         changed.is_some_and(|changed| changed.undefined)
     }
 
     /// What has become of a message below the window: `None` if it is gone, else its state.
     pub(super) fn state_of(&self, at: StoredAt, below: DeliveryState) -> Option<DeliveryState> {
-        let Some(changed) = self.changed.get(&at.destination) else {
+        let Some(changed) = self.destinations.get(&at.destination) else {
             return Some(below);
         };
         if changed.undefined || changed.removed.contains(&at.position) {
@@ -181,7 +181,7 @@ impl Window {
         from: Position,
         priority: Option<Priority>,
     ) -> impl Iterator<Item = (Position, &Unfolded)> {
-        let changed = self.changed.get(&destination);
+        let changed = self.destinations.get(&destination);
         let puts = changed.map(|changed| changed.puts.range(from..));
         puts.into_iter()
             .flatten()
