@@ -17,7 +17,7 @@ const HERE: DestinationId = DestinationId(1);
 const THERE: DestinationId = DestinationId(2);
 
 /// What a store should hold: messages by place, with how often they came back.
-type Model = BTreeMap<StoredAt, u32>;
+pub(super) type Model = BTreeMap<StoredAt, u32>;
 
 fn options(quick_repair: QuickRepair) -> RedbOptions {
     RedbOptions {
@@ -77,14 +77,14 @@ fn define(destination: DestinationId, name: &str) -> Persist {
 }
 
 /// One commit of a scenario: its changes, and whether it is flushed.
-struct Step {
-    changes: Vec<Persist>,
-    flush: bool,
+pub(super) struct Step {
+    pub(super) changes: Vec<Persist>,
+    pub(super) flush: bool,
 }
 
 /// Commits as a broker makes them: puts, settlements in any order, what came back, a few large
 /// messages, now and then without a flush.
-fn scenario(seed: u64, steps: u64) -> Vec<Step> {
+pub(super) fn scenario(seed: u64, steps: u64) -> Vec<Step> {
     let mut random = Random(seed);
     let mut last = [0_u64; 3];
     let mut out = vec![Step {
@@ -137,7 +137,7 @@ fn scenario(seed: u64, steps: u64) -> Vec<Step> {
     out
 }
 
-fn apply(model: &mut Model, changes: &[Persist]) {
+pub(super) fn apply(model: &mut Model, changes: &[Persist]) {
     for change in changes {
         match change {
             Persist::Put { at, .. } => {
@@ -156,7 +156,7 @@ fn apply(model: &mut Model, changes: &[Persist]) {
     }
 }
 
-fn batch(changes: &[Persist]) -> Batch {
+pub(super) fn batch(changes: &[Persist]) -> Batch {
     let mut batch = Batch::new(Sequence(1));
     for change in changes {
         batch.add(change.clone());
@@ -202,6 +202,11 @@ fn run(disk: &TornDisk, quick_repair: QuickRepair, steps: &[Step]) -> Vec<Model>
 /// What a disk's store holds, each message looked at and each count compared.
 fn found(disk: TornDisk, quick_repair: QuickRepair) -> Model {
     let mut store = RedbStore::open_backend(disk, &options(quick_repair)).expect("it opens");
+    contents(&mut store)
+}
+
+/// What a store holds, each message looked at and each count compared.
+pub(super) fn contents(store: &mut dyn Store) -> Model {
     let recovered = store.recover().expect("it is read");
     let limit = PageLimit {
         messages: usize::MAX,
@@ -241,7 +246,7 @@ fn check(disk: &TornDisk, survives: Survives, quick: QuickRepair, allowed: &[Mod
 }
 
 /// Seeds of what survives, beside nothing and everything.
-fn survivals(seed: u64, count: u64) -> impl Iterator<Item = Survives> {
+pub(super) fn survivals(seed: u64, count: u64) -> impl Iterator<Item = Survives> {
     let mut random = Random(seed);
     [Survives::Nothing, Survives::Everything]
         .into_iter()

@@ -1,9 +1,10 @@
 //! A disk whose power fails: what was written and not flushed survives in pieces, or not at all.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::StorageBackend;
+use tidegate::internal::store::RingDevice;
 
 use super::random::Random;
 
@@ -12,7 +13,27 @@ const SECTOR: usize = 512;
 
 /// A disk, shared by all its clones.
 #[derive(Clone, Debug, Default)]
-pub struct TornDisk(Arc<Mutex<Disk>>);
+pub struct TornDisk {
+    disk: Arc<Mutex<Disk>>,
+    power: Arc<Mutex<Power>>,
+}
+
+/// What several disks hang on.
+#[derive(Debug)]
+struct Power {
+    operations: u64,
+    /// At this operation the power fails.
+    fails_at: u64,
+}
+
+impl Default for Power {
+    fn default() -> Self {
+        Self {
+            operations: 0,
+            fails_at: u64::MAX,
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Disk {
@@ -20,9 +41,6 @@ struct Disk {
     current: Vec<u8>,
     /// Since the last flush.
     pending: Vec<Operation>,
-    operations: u64,
-    /// At this operation the power fails.
-    fails_at: u64,
     /// Whether flushing does what it says.
     flushes: bool,
     /// Bytes beyond which there is no room.
@@ -54,8 +72,6 @@ impl Default for Disk {
             durable: Vec::new(),
             current: Vec::new(),
             pending: Vec::new(),
-            operations: 0,
-            fails_at: u64::MAX,
             flushes: true,
             room: u64::MAX,
         }
@@ -70,33 +86,51 @@ impl TornDisk {
             current: image,
             ..Disk::default()
         };
-        Self(Arc::new(Mutex::new(disk)))
+        Self {
+            disk: Arc::new(Mutex::new(disk)),
+            power: Arc::default(),
+        }
+    }
+
+    /// The same disk on the power of another one.
+    pub fn beside(self, other: &Self) -> Self {
+        let power = Arc::clone(&other.power);
+        Self { power, ..self }
+    }
+
+    fn operate(&self) -> io::Result<MutexGuard<'_, Disk>> {
+        let mut power = self.power.lock().unwrap();
+        if power.operations >= power.fails_at {
+            return Err(io::Error::other("the power has failed"));
+        }
+        power.operations += 1;
+        Ok(self.disk.lock().unwrap())
     }
 
     /// Lets the power fail after so many more operations.
     pub fn fail_after(&self, operations: u64) {
-        let mut disk = self.0.lock().unwrap();
-        disk.fails_at = disk.operations + operations;
+        let mut power = self.power.lock().unwrap();
+        power.fails_at = power.operations + operations;
     }
 
     /// How many operations there were.
     pub fn operations(&self) -> u64 {
-        self.0.lock().unwrap().operations
+        self.power.lock().unwrap().operations
     }
 
     /// From here on, flushing says that it did and does nothing.
     pub fn stop_flushing(&self) {
-        self.0.lock().unwrap().flushes = false;
+        self.disk.lock().unwrap().flushes = false;
     }
 
     /// The disk has no room beyond this many bytes.
     pub fn limit(&self, room: u64) {
-        self.0.lock().unwrap().room = room;
+        self.disk.lock().unwrap().room = room;
     }
 
     /// What is on the disk after the power failed.
     pub fn image(&self, survives: Survives) -> Vec<u8> {
-        let disk = self.0.lock().unwrap();
+        let disk = self.disk.lock().unwrap();
         let mut image = disk.durable.clone();
         let mut random = Random(match survives {
             Survives::Some(seed) => seed,
@@ -152,23 +186,13 @@ fn resize(image: &mut Vec<u8>, length: u64) {
     image.resize(usize::try_from(length).unwrap(), 0);
 }
 
-impl Disk {
-    fn operate(&mut self) -> io::Result<()> {
-        if self.operations >= self.fails_at {
-            return Err(io::Error::other("the power has failed"));
-        }
-        self.operations += 1;
-        Ok(())
-    }
-}
-
 impl StorageBackend for TornDisk {
     fn len(&self) -> Result<u64, io::Error> {
-        Ok(self.0.lock().unwrap().current.len() as u64)
+        Ok(self.disk.lock().unwrap().current.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let disk = self.0.lock().unwrap();
+        let disk = self.disk.lock().unwrap();
         let start = usize::try_from(offset).unwrap();
         let found = disk.current.get(start..start + out.len());
         out.copy_from_slice(found.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?);
@@ -176,8 +200,7 @@ impl StorageBackend for TornDisk {
     }
 
     fn set_len(&self, length: u64) -> Result<(), io::Error> {
-        let mut disk = self.0.lock().unwrap();
-        disk.operate()?;
+        let mut disk = self.operate()?;
         if length > disk.room {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
@@ -187,8 +210,7 @@ impl StorageBackend for TornDisk {
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
-        let mut disk = self.0.lock().unwrap();
-        disk.operate()?;
+        let mut disk = self.operate()?;
         if disk.flushes {
             let pending = std::mem::take(&mut disk.pending);
             for operation in pending {
@@ -202,10 +224,37 @@ impl StorageBackend for TornDisk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        let mut disk = self.0.lock().unwrap();
-        disk.operate()?;
+        let mut disk = self.operate()?;
         overwrite(&mut disk.current, offset, data);
         disk.pending.push(Operation::Write(offset, data.to_vec()));
+        Ok(())
+    }
+}
+
+impl RingDevice for TornDisk {
+    fn len(&self) -> io::Result<u64> {
+        StorageBackend::len(self)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        StorageBackend::read(self, offset, out)
+    }
+
+    fn write(&self, offset: u64, blocks: &[u8]) -> io::Result<()> {
+        StorageBackend::write(self, offset, blocks)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn clear(&self, length: u64) -> io::Result<()> {
+        self.set_len(0)?;
+        self.set_len(length)?;
+        self.sync_data()
+    }
+
+    fn settle(&self) -> io::Result<()> {
         Ok(())
     }
 }

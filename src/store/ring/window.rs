@@ -83,6 +83,9 @@ impl Window {
                 self.messages += 1;
                 let changed = self.destinations.entry(at.destination).or_default();
                 changed.last = changed.last.max(at.position);
+                // What was said of it before it was there meant nothing.
+                changed.removed.remove(&at.position);
+                changed.returned.remove(&at.position);
                 let put = Unfolded {
                     message: Arc::clone(message),
                     state: *state,
