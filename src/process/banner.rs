@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use tidegate::server::Server;
 use tidegate::server::config::{Anonymous, Durability, Engine, Settings};
+use tidegate::server::{Server, measure_flush};
 
 /// The banner.
 pub(crate) fn banner(
@@ -66,6 +66,11 @@ fn data(settings: &Settings, server: &Server) -> String {
     let mut line = format!("{directory}   {destinations} destination{s}, {messages} message{t}");
     if totals.disk_free < u64::MAX {
         let _ = write!(line, ", {} free", size(totals.disk_free));
+    }
+    if settings.store.durability != Durability::None
+        && let Ok(took) = measure_flush(&settings.broker.data)
+    {
+        let _ = write!(line, ", a flush takes {} µs", took.as_micros());
     }
     match settings.store.durability {
         Durability::Sync => {}

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use tidegate::server::config::{Loaded, LogFormat, Override, Problems, Settings, Sources};
-use tidegate::server::{Server, ServerError, install_recorder};
+use tidegate::server::config::{Engine, Loaded, LogFormat, Override, Problems, Settings, Sources};
+use tidegate::server::{Server, ServerError, install_recorder, measure_flush};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -75,12 +75,28 @@ pub(crate) fn check(arguments: &ServeArguments, file: Option<PathBuf>, json: boo
     sources.file = file.or(sources.file);
     match (Loaded::read(&sources), json) {
         (Ok(_), true) => answer("{\"ok\":true,\"problems\":[]}\n"),
-        (Ok(_), false) => answer("the configuration is valid\n"),
+        (Ok(loaded), false) => answer(&format!(
+            "the configuration is valid\n{}",
+            disk(&loaded.settings)
+        )),
         (Err(problems), true) => match print(&format!("{}\n", problems.json())) {
             Ok(()) => ExitCode::from(USAGE),
             Err(error) => fail(&format!("cannot write the result: {error}")),
         },
         (Err(problems), false) => complain(&problems),
+    }
+}
+
+/// What the disk of the data directory can do, if it is there.
+fn disk(settings: &Settings) -> String {
+    let directory = &settings.broker.data;
+    if settings.store.engine == Engine::Memory || !directory.is_dir() {
+        return String::new();
+    }
+    let shown = directory.display();
+    match measure_flush(directory) {
+        Ok(took) => format!("a flush to {shown} takes {} µs\n", took.as_micros()),
+        Err(error) => format!("{shown} cannot be written to: {error}\n"),
     }
 }
 

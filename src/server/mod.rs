@@ -27,6 +27,7 @@ use config::{Engine, Settings};
 use listener::{Connections, Listener};
 use settings::DiskState;
 
+pub use crate::store::measure_flush;
 pub use error::ServerError;
 
 /// How many connections the system keeps that have not been accepted.

@@ -35,7 +35,8 @@ pub use memory::MemoryStore;
 pub use redb::{QuickRepair, RedbOptions, RedbStore};
 #[cfg(feature = "redb")]
 pub use ring::{
-    RingDevice, RingMark, RingOptions, RingStore, measure_flush, open as open_embedded,
+    RingDevice, RingImage, RingMark, RingOptions, RingRead, RingStore, measure_flush,
+    open as open_embedded,
 };
 #[cfg(feature = "redb")]
 pub use serial::{SerialBatch, read as read_batch, write as write_batch};

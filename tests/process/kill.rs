@@ -13,6 +13,14 @@ use crate::support::random::{Random, seeds};
 
 const QUEUES: [&str; 3] = ["/queue/orders", "/queue/bills", "/queue/letters"];
 
+/// The write-ahead ring is another one after each kill: what it held has to be read before.
+const RINGS: [&str; 4] = [
+    "store.ring=64MiB",
+    "store.ring=1MiB",
+    "store.ring=64KiB",
+    "store.ring=0",
+];
+
 /// What clients know for certain.
 #[derive(Default)]
 struct Ledger {
@@ -174,15 +182,18 @@ fn kill_under_load_loses_nothing_and_brings_nothing_back() {
     let data = directory.path().to_str().unwrap();
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let mut producers = 0;
-    for seed in seeds(20) {
-        let mut random = Random(seed);
-        let broker = Process::start(&["--data", data]);
+    let seeds = seeds(50);
+    for seed in &seeds {
+        let mut random = Random(*seed);
+        let ring = RINGS[usize::try_from(random.below(4)).unwrap()];
+        let broker = Process::start(&["--data", data, "--set", ring]);
         let mut clients = Vec::new();
         for _ in 0..4 {
             producers += 1;
             clients.push(producer(broker.stomp, producers, Arc::clone(&ledger)));
         }
-        for queue in 0..3 {
+        // Consumers that keep up, or some, or none.
+        for queue in 0..usize::try_from(random.below(4)).unwrap() {
             clients.push(consumer(
                 broker.stomp,
                 queue,
@@ -207,7 +218,8 @@ fn kill_under_load_loses_nothing_and_brings_nothing_back() {
     assert_eq!(
         judge(&broker, &ledger),
         Verdict::default(),
-        "after 20 kills"
+        "after {} kills",
+        seeds.len()
     );
     assert!(broker.stop().success());
     assert!(ledger.sent.values().map(BTreeSet::len).sum::<usize>() > 3000);

@@ -7,6 +7,7 @@
 
 mod device;
 mod fold;
+mod image;
 mod reader;
 mod record;
 mod scan;
@@ -29,6 +30,7 @@ use scan::{Scan, ScanError};
 use window::Window;
 
 pub use device::{RingDevice, measure_flush};
+pub use image::{RingImage, RingRead};
 pub use scan::RingMark;
 
 /// How the ring is used.

@@ -100,6 +100,10 @@ impl<'d> Scan<'d> {
     /// Takes over what lies behind damage, in order.
     fn salvage(&self, later: &[(u64, Head)], found: &mut Found) -> Result<(), ScanError> {
         for (at, head) in later {
+            // A disk that has gone wrong may hold one twice.
+            if head.number < found.next {
+                continue;
+            }
             if let Some((_, bytes)) = self.record(*at, head.number)? {
                 let changes = record::changes(&bytes);
                 let changes =

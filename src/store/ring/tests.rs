@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use redb::StorageBackend as _;
 
 use super::super::contract::{
@@ -12,7 +11,7 @@ use super::super::contract::{
 use super::super::redb::{RedbOptions, RedbStore};
 use super::super::{Store, StoreError};
 use super::record::BLOCK;
-use super::{RingDevice, RingOptions, RingStore, open};
+use super::{RingDevice, RingImage, RingOptions, RingStore, open};
 use crate::core::Tick;
 
 /// A data directory.
@@ -186,49 +185,44 @@ fn damage_to_what_was_flushed_is_refused_and_can_be_salvaged() {
     assert_eq!(all(&*store, HERE), [1, 3, 4]);
 }
 
-/// A ring in memory.
-#[derive(Clone, Debug, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
+/// A ring in memory that insists on what direct writes insist on.
+#[derive(Debug)]
+struct Direct(RingImage);
 
-impl RingDevice for Memory {
+impl RingDevice for Direct {
     fn len(&self) -> std::io::Result<u64> {
-        Ok(self.0.lock().len() as u64)
+        self.0.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        let offset = usize::try_from(offset).unwrap();
-        out.copy_from_slice(&self.0.lock()[offset..offset + out.len()]);
-        Ok(())
+        self.0.read(offset, out)
     }
 
     fn write(&self, offset: u64, blocks: &[u8]) -> std::io::Result<()> {
         assert_eq!(
             blocks.as_ptr().align_offset(BLOCK),
             0,
-            "direct writes want it"
+            "the place in memory"
         );
-        assert_eq!(blocks.len() % BLOCK, 0);
-        let offset = usize::try_from(offset).unwrap();
-        self.0.lock()[offset..offset + blocks.len()].copy_from_slice(blocks);
-        Ok(())
+        assert_eq!((blocks.len() % BLOCK, offset % BLOCK as u64), (0, 0));
+        self.0.write(offset, blocks)
     }
 
     fn flush(&self) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn settle(&self) -> std::io::Result<()> {
-        Ok(())
+        self.0.flush()
     }
 
     fn clear(&self, length: u64) -> std::io::Result<()> {
-        *self.0.lock() = vec![0; usize::try_from(length).unwrap()];
-        Ok(())
+        self.0.clear(length)
+    }
+
+    fn settle(&self) -> std::io::Result<()> {
+        self.0.settle()
     }
 }
 
 /// A store whose ring is in memory, and whose file is a copy of this.
-fn in_memory(ring: &Memory, file: &[u8]) -> Result<RingStore, StoreError> {
+fn in_memory(ring: Vec<u8>, file: &[u8]) -> Result<RingStore, StoreError> {
     let options = RingOptions {
         bytes: 16 * BLOCK as u64,
         thread: false,
@@ -238,7 +232,12 @@ fn in_memory(ring: &Memory, file: &[u8]) -> Result<RingStore, StoreError> {
     copy.set_len(file.len() as u64).unwrap();
     copy.write(0, file).unwrap();
     let redb = RedbStore::open_backend(copy, &RedbOptions::default())?;
-    RingStore::attach(redb, Arc::new(ring.clone()), "ring".into(), options)
+    RingStore::attach(
+        redb,
+        Arc::new(Direct(RingImage::new(ring))),
+        "ring".into(),
+        options,
+    )
 }
 
 #[test]
@@ -252,10 +251,9 @@ fn a_flipped_byte_is_in_the_dead_part_or_the_end_or_refused() {
     let mut random = Random(7);
     let mut seen = [0; 3];
     for place in (0..whole.len()).step_by(101) {
-        let ring = Memory::default();
-        ring.0.lock().clone_from(&whole);
-        ring.0.lock()[place] ^= 1 << random.below(8);
-        match in_memory(&ring, &file) {
+        let mut ring = whole.clone();
+        ring[place] ^= 1 << random.below(8);
+        match in_memory(ring, &file) {
             Ok(mut store) => {
                 store.recover().unwrap();
                 let found = all(&store, HERE);
