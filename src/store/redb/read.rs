@@ -1,5 +1,6 @@
 //! Reading pages of messages while others are committed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ::redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase};
@@ -15,8 +16,11 @@ use super::pack::records;
 use super::tables::{ACKED, CHUNK, HEAD, RETURNED, SEGMENT};
 use crate::core::{DeliveryState, DestinationId, Message, Position, Priority};
 
-/// How many extents are looked at under one lock.
+/// How many extents are looked at under one lock, about.
 const EXTENTS: usize = 64;
+
+/// How many chunks a reader keeps at hand.
+const OPEN: usize = 8;
 
 /// Reads from the file.
 #[derive(Debug)]
@@ -46,21 +50,32 @@ impl RedbReader {
         Self { shared }
     }
 
-    /// The next extents from a position on, and the file as it was at that moment.
+    /// The next extents from a position on, and the file as it was at that moment. Those behind them, if
+    /// there are any, hold nothing before the position that is returned with them.
     fn snapshot(
         &self,
         destination: DestinationId,
         from: Position,
-    ) -> Result<(Vec<Extent>, Snapshot<'_>), StoreError> {
+    ) -> Result<(Vec<Extent>, Option<Position>, Snapshot<'_>), StoreError> {
         // Held while the transaction begins: the cleaner moves messages under this lock.
         let extents = self.shared.extents.read();
         let transaction = self.shared.with(|database| {
             let failed = self.shared.engine("cannot read");
             database.begin_read().map_err(failed)
         })?;
-        let found = extents.from(destination, from).take(EXTENTS).collect();
+        let mut following = extents.from(destination, from).peekable();
+        let mut found = Vec::new();
+        // All that may hold the next position, however many: a chunk that was cleaned reaches over many
+        // small ones.
+        while let Some(extent) =
+            following.next_if(|extent| found.len() < EXTENTS || extent.first <= from)
+        {
+            found.push(extent);
+        }
+        let bound = following.peek().map(|extent| extent.first);
+        drop(following);
         drop(extents);
-        Ok((found, Snapshot::new(&self.shared, &transaction)?))
+        Ok((found, bound, Snapshot::new(&self.shared, &transaction)?))
     }
 }
 
@@ -78,20 +93,15 @@ impl Reader for RedbReader {
         };
         let mut bytes = 0;
         loop {
-            let (extents, snapshot) = self.snapshot(destination, page.resume_at)?;
-            let all = extents.len() < EXTENTS;
+            let (extents, bound, snapshot) = self.snapshot(destination, page.resume_at)?;
             let mut rest = extents.as_slice();
-            while let Some(cluster) = next_cluster(&mut rest, all) {
+            while let Some(cluster) = next_cluster(&mut rest) {
                 let mut found = Vec::new();
+                let from = page.resume_at;
                 for extent in cluster {
-                    snapshot.find(
-                        extent.chunk,
-                        destination,
-                        page.resume_at,
-                        priority,
-                        &mut found,
-                    )?;
+                    snapshot.find(extent.chunk, destination, from, priority, &mut found)?;
                 }
+                found.retain(|found| bound.is_none_or(|bound| found.slot.at.position < bound));
                 found.sort_unstable_by_key(|found| found.slot.at.position);
                 for found in snapshot.load(&found) {
                     let (position, message, state) = found?;
@@ -105,19 +115,18 @@ impl Reader for RedbReader {
                 let end = cluster.iter().map(|extent| extent.last).max();
                 page.resume_at = page.resume_at.max(end.unwrap_or_default().next());
             }
-            if all {
+            let Some(bound) = bound else {
                 page.exhausted = true;
                 return Ok(page);
-            }
+            };
+            page.resume_at = bound;
         }
     }
 }
 
 /// Takes the extents off the front that overlap, so that their messages are read in order together.
-/// Unless these are `all` there are, the last group may go on and is left, except where it is all.
-fn next_cluster<'e>(rest: &mut &'e [Extent], all: bool) -> Option<&'e [Extent]> {
-    let first = rest.first()?;
-    let mut last = first.last;
+fn next_cluster<'e>(rest: &mut &'e [Extent]) -> Option<&'e [Extent]> {
+    let mut last = rest.first()?.last;
     let mut count = 0;
     for extent in *rest {
         if count > 0 && extent.first > last {
@@ -127,9 +136,6 @@ fn next_cluster<'e>(rest: &mut &'e [Extent], all: bool) -> Option<&'e [Extent]> 
         count += 1;
     }
     let (cluster, later) = rest.split_at(count);
-    if later.is_empty() && !all && count < EXTENTS {
-        return None;
-    }
     *rest = later;
     Some(cluster)
 }
@@ -177,19 +183,21 @@ impl<'s> Snapshot<'s> {
         Ok(())
     }
 
-    /// Reads the messages that were found, one after the other. A chunk is read once for all
-    /// neighbours in it.
+    /// Reads the messages that were found, one after the other. The last few chunks are kept, since
+    /// messages of chunks that overlap take turns.
     fn load<'f>(
         &'f self,
         found: &'f [Found],
     ) -> impl Iterator<Item = Result<(Position, Message, DeliveryState), StoreError>> + 'f {
-        let mut open: Option<(u64, Vec<u8>)> = None;
+        let mut open: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
         found.iter().map(move |found| {
-            if open.as_ref().is_none_or(|(chunk, _)| *chunk != found.chunk) {
-                open = Some((found.chunk, self.read_chunk(found.chunk)?));
+            let known = open.iter().position(|(chunk, _)| *chunk == found.chunk);
+            if known.is_none() {
+                open.truncate(OPEN - 1);
+                open.push_front((found.chunk, self.read_chunk(found.chunk)?));
             }
-            let bytes = open.as_ref().map_or(&[][..], |(_, bytes)| bytes);
-            self.decode(found, bytes)
+            let kept = open.get(known.unwrap_or(0));
+            self.decode(found, kept.map_or(&[][..], |(_, bytes)| bytes))
         })
     }
 

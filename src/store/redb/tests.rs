@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::super::contract::{
     self, HERE, Subject, THERE, all, batch, commit, contract, define, put, remove,
 };
-use super::super::{Store, StoreError};
+use super::super::{PageLimit, Store, StoreError};
 use super::{FILE, QuickRepair, RedbOptions, RedbStore};
-use crate::core::Tick;
+use crate::core::{Position, Tick};
 
 struct File {
     directory: tempfile::TempDir,
@@ -78,13 +78,13 @@ fn a_flipped_byte_in_a_body_is_noticed() {
     std::fs::write(&path, bytes).unwrap();
     let mut store = file.open();
     store.recover().unwrap();
-    let limit = super::super::PageLimit {
+    let limit = PageLimit {
         messages: 10,
         bytes: 1 << 20,
     };
     let error = store
         .reader()
-        .read(HERE, crate::core::Position(0), None, limit)
+        .read(HERE, Position(0), None, limit)
         .unwrap_err();
     assert!(error.to_string().contains("checksum"), "{error}");
 }
@@ -174,15 +174,13 @@ fn readers_find_every_message_while_the_cleaner_moves_them() {
     let finished = Arc::clone(&done);
     let watcher = std::thread::Builder::new()
         .spawn(move || {
-            let limit = super::super::PageLimit {
+            let limit = PageLimit {
                 messages: usize::MAX,
                 bytes: usize::MAX,
             };
             let mut rounds = 0;
             while !finished.load(std::sync::atomic::Ordering::Relaxed) || rounds == 0 {
-                let page = reader
-                    .read(HERE, crate::core::Position(0), None, limit)
-                    .unwrap();
+                let page = reader.read(HERE, Position(0), None, limit).unwrap();
                 let found: Vec<u64> = page.messages.iter().map(|(p, ..)| p.0).collect();
                 assert_eq!(found, expected);
                 rounds += 1;
@@ -203,4 +201,40 @@ fn a_failure_is_final() {
     let refused = store.commit(&batch([put(HERE, 1, 10)]), true).unwrap_err();
     assert!(matches!(refused, StoreError::Failed(_)), "{refused}");
     assert!(store.sync().is_err());
+}
+
+/// A chunk that was cleaned holds messages from far apart, among which many small chunks lie.
+#[test]
+fn nothing_is_passed_over_where_many_chunks_overlap() {
+    let mut file = File::new();
+    let mut store = file.open();
+    store.recover().unwrap();
+    commit(&mut *store, [define(HERE, "here"), define(THERE, "there")]);
+    for position in 1..=300 {
+        // Every tenth shares its chunk with others that will be gone.
+        let mut changes = vec![put(HERE, position, 100)];
+        if position % 10 == 0 {
+            changes.extend((0..3).map(|index| put(THERE, position * 10 + index, 100)));
+        }
+        commit(&mut *store, changes);
+    }
+    let gone = (1..=30).flat_map(|tens| (0..3).map(move |index| tens * 100 + index));
+    commit(&mut *store, gone.map(|position| remove(THERE, position)));
+    for tick in 0..100 {
+        store.tidy(Tick(tick * 20)).unwrap();
+    }
+    assert_eq!(all(&*store, HERE), (1..=300).collect::<Vec<_>>());
+    let mut found = Vec::new();
+    let mut from = Position(0);
+    loop {
+        let (messages, bytes) = (7, usize::MAX);
+        let limit = PageLimit { messages, bytes };
+        let page = store.reader().read(HERE, from, None, limit).unwrap();
+        found.extend(page.messages.iter().map(|(position, ..)| position.0));
+        if page.exhausted {
+            break;
+        }
+        from = page.resume_at;
+    }
+    assert_eq!(found, (1..=300).collect::<Vec<_>>());
 }
