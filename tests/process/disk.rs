@@ -1,11 +1,12 @@
 //! Disks without room and disks that cannot be written, in a mount namespace of their own. Where none
 //! can be made, these tests say so and pass.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use tidegate::internal::codec::stomp::{OwnedFrame, Verb};
 
-use crate::support::process::{Plain, Process, persistent, subscribe};
+use crate::support::process::{Plain, Process, ack, persistent, subscribe};
 
 /// A command that runs the broker on a small file system of its own, mounted with these options.
 fn on_a_mount(options: &str, arguments: &str) -> Option<(Command, tempfile::TempDir)> {
@@ -30,7 +31,8 @@ fn on_a_mount(options: &str, arguments: &str) -> Option<(Command, tempfile::Temp
 
 #[test]
 fn below_the_free_space_that_was_asked_for_persistent_messages_wait_and_are_refused() {
-    let set = "--set disk.free_min=100GiB --set destination.full_timeout=200ms";
+    let set =
+        "--set disk.free_min=100GiB --set destination.full_timeout=200ms --set store.ring=1MiB";
     let Some((mut command, _directory)) = on_a_mount("size=64m", set) else {
         return;
     };
@@ -56,8 +58,8 @@ fn below_the_free_space_that_was_asked_for_persistent_messages_wait_and_are_refu
 }
 
 #[test]
-fn a_disk_that_fills_up_fails_the_store_for_good_and_says_so() {
-    let set = "--set disk.free_min=1B --set disk.free_warn=1B";
+fn without_a_ring_a_disk_that_fills_up_fails_the_store_for_good_and_says_so() {
+    let set = "--set disk.free_min=1B --set disk.free_warn=1B --set store.ring=0";
     let Some((mut command, _directory)) = on_a_mount("size=24m", set) else {
         return;
     };
@@ -86,6 +88,63 @@ fn a_disk_that_fills_up_fails_the_store_for_good_and_says_so() {
     assert!(reason.contains("store has failed"), "{reason}");
     let series = "tidegate_store_errors_total{op=\"commit\"}";
     assert_eq!(broker.metric(series), Some(1.0));
+}
+
+/// What is in the ring waits there until the disk has room again; senders wait or are refused.
+#[test]
+fn with_a_ring_the_broker_goes_on_when_a_full_disk_has_room_again() {
+    const MESSAGES: usize = 900;
+    let set = "--set store.ring=4MiB --set destination.full_timeout=1s --set disk.free_min=1MiB \
+               --set disk.free_warn=1MiB";
+    let Some((mut command, directory)) = on_a_mount("size=256m", set) else {
+        return;
+    };
+    let mut broker = Process::launch(command.stderr(Stdio::piped()));
+    let mut log = BufReader::new(broker.stderr().unwrap()).lines();
+    let data = directory.path().strip_prefix("/").unwrap();
+    let root = std::path::PathBuf::from(format!("/proc/{}/root", broker.pid()));
+    let ballast = root.join(data).join("ballast");
+    std::fs::write(&ballast, vec![1; 216 << 20]).unwrap();
+    let mut client = Plain::connect(broker.stomp);
+    let body = "x".repeat(100_000);
+    let sender = {
+        let mut client = client.clone();
+        std::thread::spawn(move || {
+            for _ in 0..MESSAGES {
+                client.send(&persistent("/queue/a", &body).with("receipt", "r"));
+            }
+        })
+    };
+    assert!(log.any(|line| line.unwrap().contains("the disk is full")));
+    let (mut receipts, mut refused) = (0, 0);
+    let mut ballast = Some(ballast);
+    while receipts + refused < MESSAGES {
+        let frame = client.receive();
+        if frame.verb == Verb::Receipt {
+            receipts += 1;
+            continue;
+        }
+        assert_eq!(frame.get("code"), Some("full"), "{frame:?}");
+        refused += 1;
+        if let Some(ballast) = ballast.take() {
+            std::fs::remove_file(ballast).unwrap();
+        }
+    }
+    sender.join().unwrap();
+    assert!(receipts > 100 && refused > 0, "{receipts} {refused}");
+    let mut consumer = Plain::connect(broker.stomp);
+    consumer.send(&subscribe("1", "/queue/a"));
+    for _ in 0..receipts {
+        let message = consumer.receive();
+        assert_eq!(message.body.len(), 100_000);
+        consumer.request(ack(&message));
+    }
+    assert_eq!(
+        broker.metric("tidegate_messages_ready{type=\"queue\"}"),
+        Some(0.0)
+    );
+    client.request(persistent("/queue/a", "there is room"));
+    assert!(broker.stop().success());
 }
 
 #[test]

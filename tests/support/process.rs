@@ -146,6 +146,19 @@ pub struct Plain {
     receipts: u64,
 }
 
+impl Clone for Plain {
+    /// The same connection, to send on while another thread receives.
+    fn clone(&self) -> Self {
+        Self {
+            stream: self.stream.try_clone().unwrap(),
+            decoder: Decoder::new(Limits::default()),
+            incoming: Vec::new(),
+            early: VecDeque::new(),
+            receipts: 0,
+        }
+    }
+}
+
 impl Plain {
     /// Connects without logging in.
     pub fn open(address: SocketAddr) -> Self {

@@ -329,17 +329,23 @@ impl Folder {
     )]
     fn run(&self) {
         let started = Instant::now();
+        let mut full = false;
         while self.wait_for_work() {
             if let Err(error) = self.fold() {
                 if !is_full(&error) {
                     break;
                 }
-                tracing::error!(target: "tidegate::store", %error,
-                    "the disk is full: what the ring holds is not lost, and goes to the store when there is room");
+                if !std::mem::replace(&mut full, true) {
+                    tracing::error!(target: "tidegate::store", %error,
+                        "the disk is full: the ring keeps what it holds until there is room");
+                }
                 if !self.wait_for_room() {
                     break;
                 }
                 continue;
+            }
+            if std::mem::take(&mut full) {
+                tracing::info!(target: "tidegate::store", "the disk has room again");
             }
             let elapsed = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             if let Err(error) = self.redb.lock().tidy(Tick(elapsed)) {
