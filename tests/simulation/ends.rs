@@ -152,6 +152,6 @@ impl Sim {
         );
         assert_eq!(totals.topics.unacked, 0, "what topics hold");
         assert_eq!(totals.memory_messages, 0, "memory that is booked");
-        assert_eq!(self.disk.live_bytes(), 0, "what the store holds");
+        assert_eq!(self.disk.live_messages(), 0, "what the store holds");
     }
 }

@@ -60,7 +60,7 @@ fn ack_of(frame: &OwnedFrame) -> String {
 /// Nobody told a connection of a batch that it had not waited for.
 #[test]
 fn a_goodbye_is_answered_when_all_was_durable_before() {
-    let mut world = world(&Disk::default(), |_| {});
+    let mut world = world(&Disk::new(false), |_| {});
     let (producer, other) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
     world.send(producer, &persistent("000001").with("receipt", "1"));
     assert_eq!(world.receive(producer).verb, Verb::Receipt);
@@ -72,7 +72,7 @@ fn a_goodbye_is_answered_when_all_was_durable_before() {
 /// A message went from one subscription of a vanished client to the next one, and its count with it.
 #[test]
 fn what_a_connection_gives_back_is_not_for_its_other_subscriptions() {
-    let mut world = world(&Disk::default(), |_| {});
+    let mut world = world(&Disk::new(false), |_| {});
     let (first, second) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
     for id in ["1", "2", "3"] {
         world.send(first, &subscribe(id, "/queue/a", "client"));
@@ -86,7 +86,7 @@ fn what_a_connection_gives_back_is_not_for_its_other_subscriptions() {
 /// The COMMIT right behind a refused SEND carried out the rest of its transaction.
 #[test]
 fn a_transaction_of_which_something_was_refused_is_not_committed() {
-    let mut world = world(&Disk::default(), |settings| {
+    let mut world = world(&Disk::new(false), |settings| {
         settings.limits.transaction_operations = 1;
     });
     let (producer, consumer) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
@@ -112,7 +112,9 @@ fn a_transaction_of_which_something_was_refused_is_not_committed() {
 /// what it was given was lost to everybody.
 #[test]
 fn an_end_does_not_overtake_its_beginning() {
-    let mut world = world(&Disk::default(), |settings| settings.policy.max_bytes = 300);
+    let mut world = world(&Disk::new(false), |settings| {
+        settings.policy.max_bytes = 300
+    });
     let (client, other) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
     world.send(other, &send("000001"));
     send_at_once(
@@ -134,7 +136,7 @@ fn an_end_does_not_overtake_its_beginning() {
 /// Persistent messages of a transaction took their places before the others.
 #[test]
 fn a_transaction_keeps_the_order_of_its_messages() {
-    let mut world = world(&Disk::default(), |_| {});
+    let mut world = world(&Disk::new(false), |_| {});
     let (producer, consumer) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
     world.send(producer, &named(Verb::Begin, "transaction", "t"));
     world.send(producer, &send("000001").with("transaction", "t"));
@@ -149,7 +151,7 @@ fn a_transaction_keeps_the_order_of_its_messages() {
 #[test]
 fn transactions_respect_the_memory_window() {
     for frame in [send(""), persistent("")] {
-        let mut world = world(&Disk::default(), |settings| {
+        let mut world = world(&Disk::new(false), |settings| {
             settings.policy.memory_window_bytes = 2000;
         });
         let (producer, consumer) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
@@ -172,7 +174,7 @@ fn transactions_respect_the_memory_window() {
 /// before had left doubtful.
 #[test]
 fn a_clean_stop_keeps_the_flags_that_a_crash_has_left() {
-    let disk = Disk::default();
+    let disk = Disk::new(false);
     let mut first = world(&disk, |_| {});
     let client = first.connect(Version::V1_2);
     first.send(client, &subscribe("1", "/queue/a", "client"));
@@ -198,7 +200,7 @@ fn a_clean_stop_keeps_the_flags_that_a_crash_has_left() {
 /// though the others were not removed yet.
 #[test]
 fn the_receipt_of_a_cumulative_acknowledgement_is_for_all_of_it() {
-    let disk = Disk::default();
+    let disk = Disk::new(false);
     let mut world = world(&disk, |_| {});
     let client = world.connect(Version::V1_2);
     world.send(client, &subscribe("1", "/queue/a", "client"));
@@ -233,7 +235,7 @@ fn turns(world: &mut World, client: Id, frames: &[OwnedFrame]) {
 /// A message died before it was stored, and its sender had the receipt before its dead letter was.
 #[test]
 fn the_receipt_of_a_message_that_dies_early_is_for_its_dead_letter() {
-    let disk = Disk::default();
+    let disk = Disk::new(false);
     let mut world = world(&disk, |settings| settings.policy.redelivery_max = 0);
     let (producer, consumer) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
     world.send(consumer, &subscribe("1", "/queue/a", "client"));
@@ -259,7 +261,7 @@ fn the_receipt_of_a_message_that_dies_early_is_for_its_dead_letter() {
 /// The same with a message that a transaction consumes, which is not stored either.
 #[test]
 fn the_receipt_of_a_message_that_is_consumed_early_is_for_the_whole_transaction() {
-    let disk = Disk::default();
+    let disk = Disk::new(false);
     let mut world = world(&disk, |_| {});
     let (producer, consumer) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
     world.send(consumer, &subscribe("1", "/queue/a", "client"));
@@ -292,7 +294,7 @@ fn the_receipt_of_a_message_that_is_consumed_early_is_for_the_whole_transaction(
 /// What a transaction gives back to a subscription that has ended stayed in the accounts.
 #[test]
 fn what_returns_to_an_ended_subscription_of_a_topic_is_forgotten() {
-    let mut world = world(&Disk::default(), |_| {});
+    let mut world = world(&Disk::new(false), |_| {});
     let client = world.connect(Version::V1_2);
     world.send(client, &subscribe("1", "/topic/a", "client-individual"));
     let frame = send("000001");
@@ -312,7 +314,7 @@ fn what_returns_to_an_ended_subscription_of_a_topic_is_forgotten() {
 /// A page came for a subscription of a topic that had ended, and stayed in the accounts.
 #[test]
 fn a_page_for_an_ended_subscription_of_a_topic_is_forgotten() {
-    let mut world = world(&Disk::default(), |settings| {
+    let mut world = world(&Disk::new(false), |settings| {
         settings.policy.memory_window_bytes = 300;
     });
     let client = world.connect(Version::V1_2);

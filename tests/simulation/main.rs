@@ -20,8 +20,12 @@
     reason = "all of this is a test, and its rooms see each other"
 )]
 
+#[path = "../support/random.rs"]
+mod random;
 #[path = "../support/world.rs"]
 mod support_world;
+#[path = "../support/torn.rs"]
+mod torn;
 
 mod checks;
 mod clients;

@@ -28,6 +28,8 @@ pub struct Scenario {
     pub expirations: bool,
     /// Clients refuse messages often.
     pub picky: bool,
+    /// The store has a ring in front of it.
+    pub ring: bool,
 }
 
 impl Scenario {
@@ -89,6 +91,7 @@ impl Scenario {
             priorities: rng.bool(),
             expirations: rng.u8(..3) == 0,
             picky: rng.u8(..3) == 0,
+            ring: rng.u8(..3) == 0,
         }
     }
 

@@ -1,13 +1,16 @@
 //! A store in memory that can be crashed back to what it has flushed, and told to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tidegate::internal::core::{DeliveryState, Kind, Persist, Position, StoredAt, Tick};
 use tidegate::internal::store::{
-    Batch, MemoryStore, PageLimit, Reader, Recovered, Store, StoreError, StoreSize,
+    Batch, MemoryStore, PageLimit, Reader, Recovered, RedbOptions, RedbStore, RingOptions,
+    RingStore, Store, StoreError, StoreSize,
 };
+
+use crate::torn::{Survives, TornDisk};
 
 /// A message that a start has found in the store.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +30,17 @@ pub enum Failure {
     After,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     /// All that was ever committed, oldest first.
     history: Vec<Batch>,
     /// How many of them were flushed.
     flushed: usize,
     starts: usize,
-    live: MemoryStore,
+    /// What a file and a ring hold, if that is the store.
+    bytes: Option<Bytes>,
+    closed: bool,
+    live: Box<dyn Store>,
     fail: Option<Failure>,
     failed: bool,
     lied: bool,
@@ -42,6 +48,36 @@ struct Inner {
     doubles: Vec<String>,
     /// What is stored, by the first characters of its body.
     stored: BTreeMap<StoredAt, String>,
+}
+
+/// A file and a ring in memory.
+#[derive(Clone, Debug, Default)]
+struct Bytes {
+    file: TornDisk,
+    ring: TornDisk,
+}
+
+impl Bytes {
+    /// Opens the store. The ring is so small that it is folded, and read through, all the time.
+    fn open(&self) -> Box<dyn Store> {
+        let file = RedbStore::open_backend(self.file.clone(), &RedbOptions::default()).unwrap();
+        let options = RingOptions {
+            bytes: 128 << 10,
+            thread: false,
+            ..RingOptions::default()
+        };
+        let ring = Arc::new(self.ring.clone());
+        Box::new(RingStore::attach(file, ring, "ring".into(), options).unwrap())
+    }
+
+    /// As it is after an orderly stop.
+    fn copy(&self) -> Self {
+        let copy = |disk: &TornDisk| TornDisk::with(disk.image(Survives::Everything));
+        Self {
+            file: copy(&self.file),
+            ring: copy(&self.ring),
+        }
+    }
 }
 
 impl Inner {
@@ -65,22 +101,54 @@ impl Inner {
 }
 
 /// A handle of the store; the broker is given another one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Disk(Arc<Mutex<Inner>>);
 
 impl Disk {
+    /// An empty store, with or without a ring.
+    pub fn new(ring: bool) -> Self {
+        let bytes = ring.then(Bytes::default);
+        Self(Arc::new(Mutex::new(Inner {
+            history: Vec::new(),
+            flushed: 0,
+            starts: 0,
+            live: match &bytes {
+                Some(bytes) => bytes.open(),
+                None => Box::new(MemoryStore::default()),
+            },
+            bytes,
+            closed: false,
+            fail: None,
+            failed: false,
+            lied: false,
+            found: BTreeMap::new(),
+            doubles: Vec::new(),
+            stored: BTreeMap::new(),
+        })))
+    }
+
     /// Forgets what was not flushed, except for the oldest of it as far as `keep` goes.
     pub fn crash(&self, keep: usize) {
         let mut inner = self.0.lock();
         let kept = (inner.flushed + keep).min(inner.history.len());
         inner.history.truncate(kept);
         inner.flushed = kept;
-        let mut live = MemoryStore::default();
+        inner.bytes = inner.bytes.is_some().then(Bytes::default);
+        inner.closed = false;
+        let mut live: Box<dyn Store> = match &inner.bytes {
+            Some(bytes) => bytes.open(),
+            None => Box::new(MemoryStore::default()),
+        };
         for _ in 0..inner.starts {
             live.recover().unwrap();
         }
         for batch in &inner.history {
             live.commit(batch, true).unwrap();
+        }
+        // What is in the ring is read back, as after a kill.
+        if let Some(bytes) = inner.bytes.as_ref().map(Bytes::copy) {
+            live = bytes.open();
+            inner.bytes = Some(bytes);
         }
         inner.live = live;
         inner.stored.clear();
@@ -125,9 +193,25 @@ impl Disk {
         (inner.found.clone(), inner.doubles.clone())
     }
 
-    /// Bytes of messages that it holds.
-    pub fn live_bytes(&self) -> u64 {
-        self.0.lock().live.size().live
+    /// How many messages it holds.
+    pub fn live_messages(&self) -> usize {
+        let inner = self.0.lock();
+        let changes = inner.history.iter().flat_map(Batch::changes);
+        let destinations: BTreeSet<_> = changes
+            .filter_map(|change| match change {
+                Persist::Define { destination, .. } => Some(*destination),
+                _ => None,
+            })
+            .collect();
+        let limit = PageLimit {
+            messages: usize::MAX,
+            bytes: usize::MAX,
+        };
+        let reader = inner.live.reader();
+        let pages = destinations
+            .into_iter()
+            .map(|destination| reader.read(destination, Position(0), None, limit).unwrap());
+        pages.map(|page| page.messages.len()).sum()
     }
 }
 
@@ -161,6 +245,12 @@ impl Store for Disk {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
         let mut inner = self.0.lock();
         inner.starts += 1;
+        if std::mem::take(&mut inner.closed)
+            && let Some(bytes) = inner.bytes.as_ref().map(Bytes::copy)
+        {
+            inner.live = bytes.open();
+            inner.bytes = Some(bytes);
+        }
         let recovered = inner.live.recover()?;
         inner.found.clear();
         inner.doubles.clear();
@@ -205,7 +295,9 @@ impl Store for Disk {
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
-        self.0.lock().live.close()
+        let mut inner = self.0.lock();
+        inner.closed = true;
+        inner.live.close()
     }
 
     fn size(&self) -> StoreSize {
@@ -214,5 +306,9 @@ impl Store for Disk {
 
     fn engine(&self) -> &'static str {
         "simulated"
+    }
+
+    fn survives_kill(&self) -> bool {
+        self.0.lock().bytes.is_some()
     }
 }

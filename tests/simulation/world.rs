@@ -67,12 +67,13 @@ impl Sim {
         let dead = scenario.broker.policy.dead_letter_queue.name();
         model.places.push((Some(Kind::Queue), dead.to_owned()));
         model.subscribed = vec![false; model.places.len()];
+        let disk = Disk::new(scenario.ring);
         let mut sim = Self {
             scenario,
             rng,
             model,
             clients: Vec::new(),
-            disk: Disk::default(),
+            disk,
             clock,
             refused_somewhere: false,
             broker: None,
