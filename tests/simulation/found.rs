@@ -113,7 +113,7 @@ fn a_transaction_of_which_something_was_refused_is_not_committed() {
 #[test]
 fn an_end_does_not_overtake_its_beginning() {
     let mut world = world(&Disk::new(false), |settings| {
-        settings.policy.max_bytes = 300
+        settings.policy.max_bytes = 300;
     });
     let (client, other) = (world.connect(Version::V1_2), world.connect(Version::V1_2));
     world.send(other, &send("000001"));
