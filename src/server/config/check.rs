@@ -35,7 +35,6 @@ const NOT_SUPPORTED: [&str; 27] = [
     "policy",
     "queue",
     "scheduler",
-    "store.ring",
     "tls",
     "user",
     "virtual_topics",

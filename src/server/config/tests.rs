@@ -182,7 +182,6 @@ fn what_is_not_built_is_never_ignored() {
         "virtual_topics.enabled = true\n",
         "[auth]\nbackends = [\"users\"]\n",
         "[auth.jwt]\naudience = \"x\"\n",
-        "[store]\nring = \"64MiB\"\n",
         "[[listener]]\nname = \"stomp\"\ntls = \"optional\"\n",
         "[listener.stomp]\ndialect = \"artemis\"\n",
     ] {
