@@ -226,9 +226,14 @@ impl Client {
     }
 
     /// Says goodbye and waits for the answer, so that all that was sent before is done.
-    pub(super) fn disconnect(mut self) -> Result<(), CliError> {
+    pub(super) fn finish(mut self) -> Result<(), CliError> {
         let id = self.send_with_receipt(OwnedFrame::new(Verb::Disconnect))?;
         self.await_receipt(id)
+    }
+
+    /// Says goodbye when nothing is left to hear: whether that arrives is of no importance.
+    pub(super) fn disconnect(mut self) {
+        let _ = self.send(&OwnedFrame::new(Verb::Disconnect));
     }
 
     fn broken(&self, doing: &'static str, source: io::Error) -> CliError {

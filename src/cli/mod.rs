@@ -8,8 +8,10 @@ mod client;
 mod error;
 mod recv;
 mod send;
+mod template;
 mod url;
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -58,7 +60,16 @@ fn complain(text: &str) {
     eprintln!("{text}");
 }
 
-#[allow(clippy::print_stdout, reason = "a command's result goes to its user")]
-fn say(text: &str) {
-    println!("{text}");
+/// Writes a line of a command's result. Whoever reads it may have gone.
+fn say(text: &str) -> Result<(), CliError> {
+    write_out(format!("{text}\n").as_bytes())
+}
+
+fn write_out(bytes: &[u8]) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    written.map_err(|source| CliError::Local {
+        action: "cannot write to the standard output".to_owned(),
+        source,
+    })
 }

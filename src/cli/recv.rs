@@ -1,5 +1,6 @@
 //! `tidegate recv`: messages come in and go to the standard output, or to a program.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,8 +10,11 @@ use clap::{Args, ValueEnum};
 use super::client::{Client, refusal};
 use super::error::{CliError, Exit};
 use super::url::Url;
-use super::{DEFAULT_URL, complain, say};
+use super::{DEFAULT_URL, complain, say, write_out};
 use crate::codec::stomp::{OwnedFrame, Verb, Version};
+
+/// How many messages the broker sends ahead at most, unless something else is asked for.
+const AHEAD: u32 = 100;
 
 /// Arguments of `recv`.
 #[derive(Debug, Args)]
@@ -80,6 +84,8 @@ pub(super) fn run(arguments: &RecvArguments) -> Result<Exit, CliError> {
     let id = client.send_with_receipt(subscription(arguments))?;
     client.await_receipt(id)?;
     let mut received = 0;
+    // Settlements whose receipts have not come: no more than the broker has sent ahead.
+    let mut settling = BTreeSet::new();
     while arguments.follow || received < arguments.count {
         let Some(frame) = client.try_receive(within)? else {
             if received > 0 && !arguments.follow {
@@ -96,10 +102,17 @@ pub(super) fn run(arguments: &RecvArguments) -> Result<Exit, CliError> {
         if frame.verb == Verb::Message {
             received += 1;
             let good = hand_over(arguments, &frame)?;
-            settle(&mut client, arguments, &frame, good)?;
+            settling.extend(settle(&mut client, arguments, &frame, good)?);
+        }
+        if frame.verb == Verb::Receipt {
+            let id = frame.get("receipt-id").and_then(|id| id.parse().ok());
+            settling.remove(&id.unwrap_or_default());
         }
     }
-    client.disconnect()?;
+    for id in settling {
+        client.await_receipt(id)?;
+    }
+    client.finish()?;
     Ok(Exit::Ok)
 }
 
@@ -116,10 +129,12 @@ fn subscription(arguments: &RecvArguments) -> OwnedFrame {
     if let Some(selector) = &arguments.selector {
         frame = frame.with("selector", selector);
     }
-    // One at a time unless asked otherwise: what is not asked for stays for others.
-    let ahead = arguments
-        .prefetch
-        .unwrap_or(if arguments.follow { 100 } else { 1 });
+    // What is not asked for stays for others.
+    let wanted = match arguments.count {
+        _ if arguments.follow => AHEAD,
+        count => u32::try_from(count).unwrap_or(AHEAD).clamp(1, AHEAD),
+    };
+    let ahead = arguments.prefetch.unwrap_or(wanted);
     for name in ["activemq.prefetchSize", "prefetch-count"] {
         frame = frame.with(name, &ahead.to_string());
     }
@@ -132,7 +147,7 @@ fn hand_over(arguments: &RecvArguments, frame: &OwnedFrame) -> Result<bool, CliE
         return execute(command, &frame.body);
     }
     match arguments.format {
-        Format::Text => say(&String::from_utf8_lossy(&frame.body)),
+        Format::Text => say(&String::from_utf8_lossy(&frame.body))?,
         Format::Json => {
             let headers: serde_json::Map<_, _> = frame
                 .headers
@@ -141,15 +156,10 @@ fn hand_over(arguments: &RecvArguments, frame: &OwnedFrame) -> Result<bool, CliE
                 .map(|(name, value)| (name.clone(), value.clone().into()))
                 .collect();
             let body = String::from_utf8_lossy(&frame.body);
-            say(&serde_json::json!({ "headers": headers, "body": body }).to_string());
+            say(&serde_json::json!({ "headers": headers, "body": body }).to_string())?;
         }
         Format::Raw => {
-            let mut out = std::io::stdout();
-            let written = out.write_all(&frame.body).and_then(|()| out.flush());
-            written.map_err(|source| CliError::Local {
-                action: "cannot write to the standard output".to_owned(),
-                source,
-            })?;
+            write_out(&frame.body)?;
         }
     }
     Ok(true)
@@ -172,14 +182,15 @@ fn execute(command: &str, body: &[u8]) -> Result<bool, CliError> {
     Ok(child.wait().map_err(local)?.success())
 }
 
+/// Acknowledges or refuses a message. Returns the receipt that is to come, if one is.
 fn settle(
     client: &mut Client,
     arguments: &RecvArguments,
     frame: &OwnedFrame,
     good: bool,
-) -> Result<(), CliError> {
+) -> Result<Option<u64>, CliError> {
     let verb = match arguments.ack {
-        Ack::Auto => return Ok(()),
+        Ack::Auto => return Ok(None),
         Ack::Client | Ack::ClientIndividual if good => Verb::Ack,
         Ack::Client | Ack::ClientIndividual | Ack::Nack => Verb::Nack,
     };
@@ -190,6 +201,5 @@ fn settle(
             .with("message-id", value("message-id"))
             .with("subscription", "0"),
     };
-    let id = client.send_with_receipt(settlement)?;
-    client.await_receipt(id)
+    client.send_with_receipt(settlement).map(Some)
 }

@@ -1,5 +1,6 @@
 //! `tidegate send`: messages go out, and the command ends well only if all were accepted.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::client::Client;
 use super::error::{CliError, Exit};
+use super::template::Template;
 use super::url::Url;
 use super::{DEFAULT_URL, say};
 use crate::codec::stomp::{OwnedFrame, Verb};
@@ -25,8 +27,8 @@ const LONG_WORK: u64 = 1000;
 pub struct SendArguments {
     /// Where to: /queue/NAME or /topic/NAME.
     destination: String,
-    /// The body; `-` reads it from the standard input. In it, {{n}} is the message's number and
-    /// {{time}} the time in milliseconds.
+    /// The body; `-` reads it from the standard input.
+    #[arg(allow_hyphen_values = true)]
     body: Option<String>,
     /// The broker.
     #[arg(long, default_value = DEFAULT_URL)]
@@ -38,49 +40,78 @@ pub struct SendArguments {
     #[arg(long, short = 'n', default_value_t = 1)]
     count: u64,
     /// At most so many messages in a second.
-    #[arg(long, value_name = "PER_SECOND")]
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
     rate: Option<f64>,
+    /// A body that differs from message to message: in it, {{n}} is the message's number, {{time}} the
+    /// time in milliseconds since 1970, {{uuid}} a random UUID.
+    #[arg(long, conflicts_with_all = ["body", "file"])]
+    template: Option<String>,
     /// Read the body from a file.
     #[arg(long, conflicts_with = "body")]
     file: Option<PathBuf>,
+    /// Send messages that survive a restart of the broker; so it is unless the next is given.
+    #[arg(long, overrides_with = "non_persistent")]
+    persistent: bool,
     /// Send messages that a restart of the broker may lose.
-    #[arg(long)]
+    #[arg(long, overrides_with = "persistent")]
     non_persistent: bool,
     /// How long the message is of use, in seconds.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
     ttl: Option<f64>,
-    /// 0 to 9.
-    #[arg(long)]
+    /// 0 to 9; what is higher comes first.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=9))]
     priority: Option<u8>,
     /// Send in transactions of so many messages.
-    #[arg(long, value_name = "MESSAGES")]
+    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
     tx: Option<u64>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// A number above zero.
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("write a number above 0".to_owned()),
+    }
+}
+
+/// What the messages hold.
+enum Body {
+    Same(Vec<u8>),
+    Filled(Template),
+}
+
+impl Body {
+    fn of(&self, number: u64) -> Cow<'_, [u8]> {
+        match self {
+            Self::Same(bytes) => Cow::Borrowed(bytes),
+            Self::Filled(template) => Cow::Owned(template.fill(number, wall_millis()).into_bytes()),
+        }
+    }
+}
+
 /// Sends.
 pub(super) fn run(arguments: &SendArguments) -> Result<Exit, CliError> {
     let body = body(arguments)?;
-    let head = head(arguments)?;
+    let head = head(arguments, &body)?;
     let mut client = Client::connect(&arguments.url)?;
     let started = now();
     let progress = progress(arguments.count);
     let mut waiting = VecDeque::new();
     for number in 1..=arguments.count {
         pace(arguments.rate, number, started);
-        let open = arguments.tx.filter(|size| *size > 0);
-        if open.is_some_and(|size| (number - 1) % size == 0) {
-            client.send(&OwnedFrame::new(Verb::Begin).with("transaction", "tx"))?;
-        }
-        let mut frame = head.clone().with_body(&fill(&body, number));
+        let mut frame = head.clone().with_body(&body.of(number));
         if let Some(ttl) = arguments.ttl {
             let expires = wall_millis().saturating_add(to_millis(ttl));
             frame = frame.with("expires", &expires.to_string());
         }
-        match open {
+        match arguments.tx {
             Some(size) => {
+                if (number - 1) % size == 0 {
+                    client.send(&OwnedFrame::new(Verb::Begin).with("transaction", "tx"))?;
+                }
                 client.send(&frame.with("transaction", "tx"))?;
                 if number % size == 0 || number == arguments.count {
                     let commit = OwnedFrame::new(Verb::Commit).with("transaction", "tx");
@@ -99,85 +130,99 @@ pub(super) fn run(arguments: &SendArguments) -> Result<Exit, CliError> {
     for id in waiting {
         client.await_receipt(id)?;
     }
-    client.disconnect()?;
+    client.disconnect();
     progress.finish_and_clear();
-    report(arguments, started.elapsed());
+    report(arguments, started.elapsed())?;
     Ok(Exit::Ok)
 }
 
-fn report(arguments: &SendArguments, took: Duration) {
+fn report(arguments: &SendArguments, took: Duration) -> Result<(), CliError> {
     let (count, destination) = (arguments.count, &arguments.destination);
-    if arguments.json {
-        let seconds = took.as_secs_f64();
-        say(
-            &serde_json::json!({ "sent": count, "destination": destination, "seconds": seconds })
-                .to_string(),
-        );
+    let seconds = took.as_secs_f64().max(1e-9);
+    let text = if arguments.json {
+        serde_json::json!({ "sent": count, "destination": destination, "seconds": seconds })
+            .to_string()
     } else if count == 1 {
-        say(&format!("sent to {destination}"));
+        format!("sent to {destination}")
     } else {
-        let rate = count as f64 / took.as_secs_f64().max(1e-9);
-        say(&format!(
-            "sent {count} messages to {destination}, {rate:.0} in a second"
-        ));
-    }
+        let rate = count as f64 / seconds;
+        format!("sent {count} messages to {destination}, {rate:.0} in a second")
+    };
+    say(&text)
 }
 
-fn head(arguments: &SendArguments) -> Result<OwnedFrame, CliError> {
+/// Headers that follow from how a message is sent, and where else to say so.
+const TAKEN: [(&str, &str); 4] = [
+    ("destination", "it is the first argument"),
+    ("receipt", "each message has one"),
+    ("transaction", "use --tx"),
+    ("content-length", "it follows from the body"),
+];
+
+fn head(arguments: &SendArguments, body: &Body) -> Result<OwnedFrame, CliError> {
     let mut frame = OwnedFrame::new(Verb::Send).with("destination", &arguments.destination);
-    if !arguments.non_persistent {
-        frame = frame.with("persistent", "true");
-    }
     if let Some(priority) = arguments.priority {
         frame = frame.with("priority", &priority.to_string());
     }
     for header in &arguments.headers {
-        let (name, value) = header.split_once(':').ok_or_else(|| {
-            CliError::Usage(format!("'{header}' is no header: write -H NAME:VALUE"))
-        })?;
+        let (name, value) = match header.split_once(':') {
+            Some((name, value)) if !name.is_empty() => (name, value),
+            _ => {
+                let what = format!("'{header}' is no header: write -H NAME:VALUE");
+                return Err(CliError::Usage(what));
+            }
+        };
+        if let Some((_, instead)) = TAKEN.iter().find(|(taken, _)| *taken == name) {
+            let what = format!("the header '{name}' cannot be given with -H: {instead}");
+            return Err(CliError::Usage(what));
+        }
         frame = frame.with(name, value);
     }
-    // Text, as ActiveMQ's clients take it, whatever the length.
-    Ok(frame.with("amq-msg-type", "text"))
+    // The first of several headers of a name holds: what comes now is what the user has not said.
+    let text = match body {
+        Body::Same(bytes) => std::str::from_utf8(bytes).is_ok(),
+        Body::Filled(_) => true,
+    };
+    if text {
+        // ActiveMQ takes a body with a length for bytes unless it is told otherwise.
+        frame = frame.with("amq-msg-type", "text");
+    }
+    let persistent = if arguments.non_persistent {
+        "false"
+    } else {
+        "true"
+    };
+    Ok(frame.with("persistent", persistent))
 }
 
-fn body(arguments: &SendArguments) -> Result<Vec<u8>, CliError> {
+fn body(arguments: &SendArguments) -> Result<Body, CliError> {
     let local = |action: &str| {
         let action = action.to_owned();
         move |source| CliError::Local { action, source }
     };
-    match (&arguments.file, arguments.body.as_deref()) {
+    if let Some(template) = &arguments.template {
+        return Template::parse(template).map(Body::Filled);
+    }
+    let bytes = match (&arguments.file, arguments.body.as_deref()) {
         (Some(file), _) => {
-            std::fs::read(file).map_err(local(&format!("cannot read {}", file.display())))
+            std::fs::read(file).map_err(local(&format!("cannot read {}", file.display())))?
         }
         (None, Some("-")) => {
             let mut body = Vec::new();
             std::io::stdin()
                 .read_to_end(&mut body)
                 .map_err(local("cannot read the standard input"))?;
-            Ok(body)
+            body
         }
-        (None, body) => Ok(body.unwrap_or_default().as_bytes().to_vec()),
-    }
-}
-
-/// Fills a template's places in.
-fn fill(body: &[u8], number: u64) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(body) else {
-        return body.to_vec();
+        (None, body) => body.unwrap_or_default().as_bytes().to_vec(),
     };
-    if !text.contains("{{") {
-        return body.to_vec();
-    }
-    text.replace("{{n}}", &number.to_string())
-        .replace("{{time}}", &wall_millis().to_string())
-        .into_bytes()
+    Ok(Body::Same(bytes))
 }
 
 /// Waits until it is this message's turn.
 fn pace(rate: Option<f64>, number: u64, started: Instant) {
-    if let Some(rate) = rate.filter(|rate| *rate > 0.0) {
-        let due = Duration::from_secs_f64((number - 1) as f64 / rate);
+    if let Some(rate) = rate {
+        let due = Duration::try_from_secs_f64((number - 1) as f64 / rate).unwrap_or(Duration::MAX);
         std::thread::sleep(due.saturating_sub(started.elapsed()));
     }
 }

@@ -237,6 +237,7 @@ fn send_and_recv_work_and_say_how_they_end() {
         "--url",
         &url,
         "/queue/hello",
+        "--template",
         "{{n}}",
         "-n",
         "250",

@@ -71,6 +71,7 @@ impl Model {
     fn survived(&mut self, stop: Stop, number: Number, dead: bool, survivor: &Survivor) {
         let clean = stop == Stop::Clean;
         let (keeps, durable) = (self.keeps, self.receipts_are_durable);
+        let exact = clean || self.flags_are_durable;
         let unseen = !self.subscribed[self.messages[number].place];
         let message = &mut self.messages[number];
         assert!(keeps, "stored by a broker that keeps nothing: {message:?}");
@@ -107,7 +108,7 @@ impl Model {
             message.dead = false;
             message.expires = message.sent_expires;
         } else {
-            message.check_state(clean, may_leave, unseen, survivor);
+            message.check_state(clean, exact, may_leave, unseen, survivor);
         }
         message.sent = Sent::Sure;
         message.durable = durable;
@@ -226,7 +227,18 @@ impl Model {
 
 impl Message {
     /// A message that stayed where it was has come back with its count and flag.
-    fn check_state(&self, clean: bool, may_leave: bool, unseen: bool, survivor: &Survivor) {
+    #[allow(
+        clippy::fn_params_excessive_bools,
+        reason = "each is a fact of its own"
+    )]
+    fn check_state(
+        &self,
+        clean: bool,
+        exact: bool,
+        may_leave: bool,
+        unseen: bool,
+        survivor: &Survivor,
+    ) {
         let (count, was) = (survivor.state.deliveries, self.copy.flag == Flag::Yes);
         let flagged = survivor.state.redelivered || survivor.covered;
         if clean && !may_leave {
@@ -242,7 +254,7 @@ impl Message {
         assert!(count <= most, "came back with {survivor:?}: {self:?}");
         if self.copy.dispatched && (clean || !was) {
             assert!(
-                flagged,
+                flagged || !exact,
                 "may have been seen, has no flag: {survivor:?} {self:?}"
             );
         } else if !was && !self.copy.dispatched && unseen && !self.dead {

@@ -2,6 +2,7 @@
 //! A driver that sleeps does nothing until its bytes, its clock or its mail's waker wake it, so that
 //! a wake that is lost shows.
 
+use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,8 @@ pub struct Peer {
     observed: usize,
     /// Deliveries that were made while the connection ended.
     last: Vec<Delivery>,
+    /// Told to end before the broker had carried out all that the client has said.
+    stopped_short: Cell<bool>,
 }
 
 impl Peer {
@@ -79,6 +82,7 @@ impl Peer {
             frames: Vec::new(),
             reading: true,
             bell: Arc::default(),
+            stopped_short: Cell::new(false),
             awake: true,
             taken: 0,
             observed: 0,
@@ -100,7 +104,8 @@ impl Peer {
     /// Whether the broker has taken and carried out all that the client has said.
     pub fn is_heard(&self) -> bool {
         let idle = |c: &Connection| !c.is_parked() && !c.is_committing();
-        self.outgoing.is_empty() && self.connection.as_ref().is_some_and(idle)
+        let idle = self.connection.as_ref().is_some_and(idle);
+        self.outgoing.is_empty() && idle && !self.stopped_short.get()
     }
 
     /// Bytes that the broker has not taken.
@@ -114,6 +119,8 @@ impl Peer {
 
     /// Asks the connection to end, as a broker that stops does.
     pub fn stop(&self) {
+        // What waits is refused, and what it has not read is not read any more.
+        self.stopped_short.set(!self.is_heard());
         if let Some(connection) = &self.connection {
             connection.outbox().stop();
         }
@@ -126,7 +133,9 @@ impl Peer {
         };
         self.awake
             || self.bell.0.load(Ordering::Relaxed)
-            || (!self.outgoing.is_empty() && !connection.is_blocked())
+            || (!self.outgoing.is_empty()
+                && !connection.is_blocked()
+                && !self.session.is_congested())
             || (self.reading && !self.session.transmit().is_empty())
     }
 
@@ -167,7 +176,7 @@ impl Peer {
     /// Does what is due by the clock.
     pub fn expire(&mut self, now: Now) -> Option<Ended> {
         let connection = self.connection.as_mut()?;
-        let reading = !connection.is_blocked();
+        let reading = !connection.is_blocked() && !self.session.is_congested();
         if self.session.deadline().is_some_and(|at| at <= now.tick) {
             self.session.expire(now, reading);
         }
@@ -307,7 +316,8 @@ impl Peer {
         let Some(connection) = &self.connection else {
             return;
         };
-        if connection.is_blocked() || self.outgoing.is_empty() {
+        let reads = !connection.is_blocked() && !self.session.is_congested();
+        if !reads || self.outgoing.is_empty() {
             return;
         }
         self.arrived = self

@@ -201,6 +201,7 @@ pub struct Model {
     pub now: u64,
     /// Receipts outlive a crash.
     pub receipts_are_durable: bool,
+    pub flags_are_durable: bool,
     /// Persistent messages outlive a clean stop.
     pub keeps: bool,
     /// Places that had a subscription since the last start.

@@ -100,6 +100,12 @@ impl Scenario {
         self.broker.durability == Durability::Sync && self.keeps()
     }
 
+    /// Whether the flag of what was given out survives a power failure as well as a kill. With a ring,
+    /// `relaxed` commits at once and flushes later.
+    pub fn flags_are_durable(&self) -> bool {
+        self.broker.durability == Durability::Sync || !self.ring
+    }
+
     /// Whether transactions have limits that clients meet.
     pub fn refuses_transactions(&self) -> bool {
         let (limits, usual) = (&self.broker.limits, BrokerLimits::default());

@@ -157,7 +157,7 @@ pub struct Amount {
 pub(super) fn run(arguments: &BenchArguments) -> Result<Exit, CliError> {
     if arguments.workloads.iter().any(|name| name == "list") {
         for workload in work::standard(arguments.backlog) {
-            super::say(&format!("{:<16} {}", workload.name, workload.about));
+            super::say(&format!("{:<16} {}", workload.name, workload.about))?;
         }
         return Ok(Exit::Ok);
     }
@@ -175,7 +175,7 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<Exit, CliError> {
     } else {
         table.to_string()
     };
-    super::say(&text);
+    super::say(&text)?;
     match &arguments.check {
         Some(file) => table.check(file).map(|()| Exit::Ok),
         None => Ok(Exit::Ok),

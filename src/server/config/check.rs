@@ -11,7 +11,7 @@ use super::setting::Setting;
 use super::units::Share;
 
 /// Keys and tables that a reader of the documentation may expect, but that do nothing yet.
-const NOT_SUPPORTED: [&str; 27] = [
+const NOT_SUPPORTED: [&str; 26] = [
     "auth.backends",
     "auth.cache",
     "auth.jwt",
