@@ -222,11 +222,6 @@ async fn subscribe(
     }
     sender.frame(&frame, version);
     sender.flush().await?;
-    let mut confirmed = false;
-    while !confirmed {
-        receiver
-            .read(|frame| confirmed |= frame.verb == Verb::Receipt)
-            .await?;
-    }
+    receiver.wait_for(Verb::Receipt).await?;
     Ok((sender, receiver, version))
 }

@@ -95,8 +95,30 @@ impl Sender {
 }
 
 impl Receiver {
-    /// Reads once and hands every whole frame to `each`. An ERROR ends it.
+    /// Hands every whole frame to `each`: those that are there, or else those that one read brings. An
+    /// ERROR ends it.
     pub(super) async fn read(&mut self, mut each: impl FnMut(&Frame<'_>)) -> Result<(), CliError> {
+        let each = &mut |frame: &Frame<'_>| {
+            each(frame);
+            false
+        };
+        if self.take(each)?.0 == 0 {
+            self.fill().await?;
+            self.take(each)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a frame of this kind. What comes behind it is left for later.
+    pub(super) async fn wait_for(&mut self, verb: Verb) -> Result<(), CliError> {
+        while !self.take(&mut |frame| frame.verb == verb)?.1 {
+            self.fill().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads once.
+    async fn fill(&mut self) -> Result<(), CliError> {
         if self.buffer.len() - self.filled < READ / 2 {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
@@ -108,8 +130,16 @@ impl Receiver {
             return Err(broken(&self.url, "receiving", source));
         }
         self.filled += count;
-        let mut done = 0;
-        loop {
+        Ok(())
+    }
+
+    /// Takes whole frames off the buffer until `last` says so. Returns how many, and whether it did.
+    fn take(
+        &mut self,
+        last: &mut impl FnMut(&Frame<'_>) -> bool,
+    ) -> Result<(usize, bool), CliError> {
+        let (mut done, mut frames, mut over) = (0, 0, false);
+        while !over {
             let rest = self.buffer.get(done..self.filled).unwrap_or_default();
             let decoded = self
                 .decoder
@@ -124,7 +154,10 @@ impl Receiver {
                 Event::Frame(frame) if frame.verb == Verb::Error => {
                     return Err(refusal(&frame.to_owned()));
                 }
-                Event::Frame(frame) => each(&frame),
+                Event::Frame(frame) => {
+                    frames += 1;
+                    over = last(&frame);
+                }
                 Event::LargeHead(..) => {
                     let what = "a frame larger than the bench sends".to_owned();
                     let url = self.url.clone();
@@ -134,12 +167,18 @@ impl Receiver {
         }
         self.buffer.copy_within(done..self.filled, 0);
         self.filled -= done;
-        Ok(())
+        Ok((frames, over))
     }
 
     /// Reads once and counts the frames that end in what was read: their bodies hold no NUL, so that
     /// each NUL ends one. Costs next to nothing. Not to be mixed with `read` within a frame.
     pub(super) async fn count(&mut self) -> Result<u64, CliError> {
+        if self.filled > 0 {
+            let left = self.buffer.get(..self.filled).unwrap_or_default();
+            let count = memchr::memchr_iter(0, left).count() as u64;
+            self.filled = 0;
+            return Ok(count);
+        }
         let count = self.half.read(&mut self.buffer).await;
         let count = count.map_err(|source| broken(&self.url, "receiving", source))?;
         if count == 0 {
