@@ -27,6 +27,18 @@ pub struct Batch {
 struct PutIndex {
     index: usize,
     waiter: Option<Arc<dyn Durable>>,
+    /// It came together with changes that have to be stored, such as its removal elsewhere: until they
+    /// are, nobody is done with it.
+    bound: bool,
+}
+
+/// What ties a change to others of its append.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ties {
+    /// Its waiter waits for others before it as well.
+    pub(super) joint: bool,
+    /// Whoever removes what it puts waits for the others.
+    pub(super) bound: bool,
 }
 
 /// A pair that was cancelled: whom to tell, and the sequences that they wait for.
@@ -86,17 +98,16 @@ impl Batch {
 
     /// Adds a change that nobody waits for.
     pub fn add(&mut self, change: Persist) {
-        self.push(change, None, false, &mut Vec::new());
+        self.push(change, None, Ties::default(), &mut Vec::new());
     }
 
-    /// Adds a change. The waiter, if there is one, waits for this very change, and if it is `joint` for
-    /// others before it as well. Reports in `told` who need not wait any longer, the waiter of this
+    /// Adds a change. The waiter, if there is one, waits for this very change. Reports in `told` who need not wait any longer, the waiter of this
     /// change perhaps among them; returns whether this change is still to be waited for.
     pub(super) fn push(
         &mut self,
         change: Persist,
         waiter: Option<&Arc<dyn Durable>>,
-        joint: bool,
+        ties: Ties,
         told: &mut Vec<Cancelled>,
     ) -> bool {
         let index = self.changes.len();
@@ -108,13 +119,15 @@ impl Batch {
                     PutIndex {
                         index,
                         waiter: waiter.cloned(),
+                        bound: ties.bound,
                     },
                 );
             }
             Persist::Remove { at } => {
                 if let Some(put) = self.puts.remove(at) {
-                    self.cancel(&put, waiter.filter(|_| !joint), told);
-                    return joint && waiter.is_some();
+                    let waits = ties.joint || put.bound;
+                    self.cancel(&put, waiter.filter(|_| !waits), told);
+                    return waits && waiter.is_some();
                 }
             }
             Persist::Define { .. }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashSet;
 
-use super::batch::{Batch, Cancelled};
+use super::batch::{Batch, Cancelled, Ties};
 use super::{Durability, Store, StoreError, StoreSize};
 use crate::core::{Persist, Sequence, Tick};
 use flushing::Flushing;
@@ -188,11 +188,14 @@ impl Writer {
         // Whether a change behind the last awaited one is to be stored. Who settles several messages
         // waits for the last of them; that one may be cancelled, and the others must not be forgotten.
         let mut joint = false;
+        // A move elsewhere is one thing: who takes the message there waits until it is gone here.
+        let bound = waiter.is_none() && changes.len() > 1;
         let mut all_cancelled = true;
         for (index, change) in changes.drain(..).enumerate() {
             let awaits = waiter.filter(|_| awaited.next_if_eq(&index).is_some());
             let cancelled = gather.open.cancelled();
-            if gather.open.push(change, awaits, joint, &mut told)
+            let ties = Ties { joint, bound };
+            if gather.open.push(change, awaits, ties, &mut told)
                 && let Some(waiter) = awaits
             {
                 gather.await_open(waiter);
