@@ -49,6 +49,8 @@ pub struct Connection {
     /// When something parked found room last: from then on the others have waited in vain.
     parked_moved: Tick,
     arriving: Arriving,
+    /// The broker stops: what was asked is carried out if there is room for it now.
+    stopping: bool,
     paused: Vec<SubscriptionId>,
     /// Until when, at most, nothing is taken from the client, so that consumers can catch up.
     pausing_until: Option<Tick>,
@@ -74,6 +76,7 @@ impl Connection {
             no_room: None,
             parked_moved: Tick(0),
             arriving: Arriving::default(),
+            stopping: false,
             paused: Vec::new(),
             pausing_until: None,
             no_pause_before: Tick(0),
@@ -122,7 +125,8 @@ impl Connection {
             self.pausing_until = None;
             self.arriving.release();
         }
-        if self.commit.is_some() || failed.is_some() || retry {
+        self.stopping |= self.mail.stop;
+        if self.commit.is_some() || failed.is_some() || retry || self.stopping {
             let shared = Arc::clone(&self.shared);
             Work::run(&shared, now, |work| {
                 if let Some(cause) = failed {
@@ -130,10 +134,10 @@ impl Connection {
                 }
                 self.apply_commit(work, now, completions);
                 self.try_parked(work, now, completions);
+                if self.stopping {
+                    self.refuse_overdue(work, now, completions);
+                }
             });
-        }
-        if self.mail.stop {
-            self.refuse_parked(completions);
         }
         &mut self.mail
     }

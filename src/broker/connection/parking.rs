@@ -98,7 +98,7 @@ impl Connection {
     }
 
     /// Refuses the parked requests that have waited too long for room, and carries out what waited
-    /// behind them.
+    /// behind them. When the broker stops, there is no time for room.
     pub(super) fn refuse_overdue(
         &mut self,
         work: &mut Work,
@@ -107,12 +107,15 @@ impl Connection {
     ) {
         let timeout = self.shared.limits.full_timeout.as_millis();
         let moved = self.parked_moved;
-        let overdue =
-            |since: Tick| u128::from(now.tick.0.saturating_sub(since.max(moved).0)) >= timeout;
+        let stopping = self.stopping;
+        let overdue = |since: Tick| {
+            stopping || u128::from(now.tick.0.saturating_sub(since.max(moved).0)) >= timeout
+        };
         while let Some(refusal) = self.no_room.take_if(|_| {
             let first = self.parked.front();
             first.is_some_and(|(since, _)| overdue(*since))
         }) {
+            let refusal = if stopping { Refusal::Stopping } else { refusal };
             let full = self
                 .parked
                 .front()
@@ -127,15 +130,6 @@ impl Connection {
             self.try_parked(work, now, completions);
         }
         self.parked_moved = moved;
-    }
-
-    /// Refuses everything that is parked: the broker is stopping.
-    pub(super) fn refuse_parked(&mut self, completions: &mut Vec<Completion>) {
-        self.no_room = None;
-        self.parked_bytes = 0;
-        for (_, request) in self.parked.drain(..) {
-            refuse(completions, request_token(&request), Refusal::Stopping);
-        }
     }
 }
 
