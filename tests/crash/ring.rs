@@ -193,7 +193,9 @@ fn the_power_fails_many_times_in_a_row() {
                 .min(rest.len());
             let (now, later) = rest.split_at(count);
             rest = later;
-            disks.file.fail_after(5 + random.below(40));
+            // The ring is made anew in another size now and then.
+            disks.blocks = [16, 16, 16, 40, 7][usize::try_from(random.below(5)).unwrap()];
+            disks.file.fail_after(random.below(60));
             let mut allowed = vec![model.clone()];
             if let Ok(mut store) = disks.open() {
                 let recovered = store.recover();

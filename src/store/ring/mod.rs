@@ -25,7 +25,7 @@ use super::{Batch, CommitObserver, Reader, Recovered, RedbOptions, Store, StoreE
 use crate::core::{Persist, Tick};
 use device::RingFile;
 use fold::Folder;
-use record::{BLOCK, Buffer, Head, Title, padded};
+use record::{BLOCK, Buffer, Head, Title};
 use scan::{Scan, ScanError};
 use window::Window;
 
@@ -124,6 +124,10 @@ impl RingStore {
         let mark = match found {
             Some((old, mark)) if old == title => mark,
             _ => {
+                // All that was in the old ring is folded: while the new one is made there is none.
+                if found.is_some() {
+                    redb.fold(&[], &[], None)?;
+                }
                 let made = device
                     .clear(BLOCK as u64 + capacity)
                     .and_then(|()| device.write(0, &aligned(&title.encode())))
@@ -322,8 +326,8 @@ fn aligned(block: &[u8]) -> impl std::ops::Deref<Target = [u8]> {
     Aligned(bytes, start)
 }
 
-/// Folds what a ring holds. Returns what the ring says of itself, unless it has to be made anew, and
-/// where it goes on.
+/// Folds what a ring holds. Returns what the ring says of itself, and where it goes on; nothing if the
+/// store has never had one.
 fn take_over(
     redb: &mut RedbStore,
     device: &dyn RingDevice,
@@ -403,9 +407,5 @@ fn title(device: &dyn RingDevice) -> io::Result<Option<Title>> {
     let mut block = vec![0; BLOCK];
     device.read(0, &mut block)?;
     let title = Title::decode(&block);
-    Ok(title.filter(|title| length >= BLOCK as u64 + padded_capacity(title)))
-}
-
-fn padded_capacity(title: &Title) -> u64 {
-    usize::try_from(title.capacity).map_or(u64::MAX, |capacity| padded(capacity) as u64)
+    Ok(title.filter(|title| length - BLOCK as u64 >= title.capacity))
 }

@@ -54,7 +54,8 @@ impl Title {
             capacity: input.u64("a ring's capacity").ok()?,
         };
         let sum = input.u32("a ring's checksum").ok()?;
-        (sum == crc32c::crc32c(covered)).then_some(title)
+        let sound = title.capacity > 0 && title.capacity.is_multiple_of(BLOCK as u64);
+        (sound && sum == crc32c::crc32c(covered)).then_some(title)
     }
 }
 

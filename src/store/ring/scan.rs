@@ -60,7 +60,7 @@ impl<'d> Scan<'d> {
 
     /// Finds the records behind a mark. With `salvage`, those behind damage count too.
     pub(super) fn run(&self, mark: RingMark, salvage: bool) -> Result<Found, ScanError> {
-        let capacity = self.title.capacity.max(BLOCK as u64);
+        let capacity = self.title.capacity;
         let mut found = Found {
             next: mark.number,
             lap: mark.position / capacity,
@@ -142,9 +142,6 @@ impl<'d> Scan<'d> {
     fn record(&self, at: u64, number: u64) -> Result<Option<(Head, Vec<u8>)>, ScanError> {
         let capacity = self.title.capacity;
         let (lap, place) = (at / capacity, at % capacity);
-        if place + BLOCK as u64 > capacity {
-            return Ok(None);
-        }
         let mut bytes = vec![0; BLOCK];
         self.device.read(self.offset(at), &mut bytes)?;
         let Some((head, sum)) = Head::decode(&bytes) else {

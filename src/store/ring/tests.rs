@@ -6,7 +6,7 @@ use std::sync::Arc;
 use redb::StorageBackend as _;
 
 use super::super::contract::{
-    self, HERE, Random, Subject, all, commit, contract, define, put, remove,
+    self, HERE, Random, Subject, all, batch, commit, contract, define, put, remove,
 };
 use super::super::redb::{RedbOptions, RedbStore};
 use super::super::{Store, StoreError};
@@ -183,6 +183,36 @@ fn damage_to_what_was_flushed_is_refused_and_can_be_salvaged() {
     let mut store = directory.try_open().unwrap();
     store.recover().unwrap();
     assert_eq!(all(&*store, HERE), [1, 3, 4]);
+}
+
+/// A record that was never flushed may be on the disk although one before it is not. It is dropped with
+/// that, and must not come back when another one takes the place before it.
+#[test]
+fn what_lies_behind_a_hole_does_not_come_back() {
+    let mut directory = Directory::new(64 << 10, false);
+    directory.ring.synced = false;
+    let mut store = directory.try_open().unwrap();
+    store.recover().unwrap();
+    commit(&mut *store, [define(HERE, "here")]);
+    drop(store);
+    // From here on the ring is written from its start.
+    let mut store = directory.try_open().unwrap();
+    store.recover().unwrap();
+    let put_unflushed = |store: &mut dyn Store, position| {
+        let changes = batch([put(HERE, position, 100)]);
+        store.commit(&changes, false).unwrap();
+    };
+    for position in 1..=3 {
+        put_unflushed(&mut *store, position);
+    }
+    drop(store);
+    directory.damage(|bytes| bytes[BLOCK..2 * BLOCK].fill(0));
+    let mut store = directory.try_open().unwrap();
+    store.recover().unwrap();
+    assert_eq!(all(&*store, HERE), [0; 0]);
+    put_unflushed(&mut *store, 10);
+    drop(store);
+    assert_eq!(all(&*directory.try_open().unwrap(), HERE), [10]);
 }
 
 /// A ring in memory that insists on what direct writes insist on.
