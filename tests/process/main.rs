@@ -18,3 +18,4 @@ mod disk;
 mod hostile;
 mod kill;
 mod start;
+mod wire;
