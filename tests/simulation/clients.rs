@@ -204,6 +204,7 @@ impl Sim {
             mode,
             stage: Stage::Asked,
             aborts: 0,
+            abort_heard: None,
             over: false,
             receipt_due,
             asked: self.model.event,

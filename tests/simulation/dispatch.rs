@@ -31,12 +31,14 @@ impl Model {
         list.retain(|other| *other != number);
         list.push(number);
         let (held, most) = (self.unsettled(sub), self.subs[sub].prefetch);
+        let event = self.event;
         let subscription = &mut self.subs[sub];
-        if subscription.aborts == 0 && held <= most {
+        let just_heard = subscription.abort_heard == Some(event);
+        if subscription.aborts == 0 && held <= most && !just_heard {
             subscription.over = false;
         }
         assert!(
-            subscription.aborts > 0 || subscription.over || held <= most,
+            subscription.aborts > 0 || subscription.over || just_heard || held <= most,
             "{held} deliveries are unsettled, the prefetch is {most}: {given:?}"
         );
         if subscription.stage == Stage::Ending {

@@ -173,7 +173,7 @@ impl Sim {
             }
             Op::Abort(unit) => {
                 for sub in self.touched(unit) {
-                    self.model.subs[sub].aborts -= 1;
+                    self.model.abort_heard(sub);
                 }
             }
             Op::Begin | Op::Stage(_) | Op::Disconnect => {}
@@ -227,7 +227,7 @@ impl Sim {
             }
             ("unknown-transaction", Some(Op::Abort(unit))) => {
                 for sub in self.touched(unit) {
-                    self.model.subs[sub].aborts -= 1;
+                    self.model.abort_heard(sub);
                 }
             }
             (_, op) => panic!("client {client} is refused {op:?}: {}", shown(frame)),

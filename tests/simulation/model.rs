@@ -154,6 +154,8 @@ pub struct Sub {
     /// ABORTs whose end is not known, and whether one of them left more than the prefetch.
     pub aborts: usize,
     pub over: bool,
+    /// The event at which the end of an ABORT was heard: what is given in it may be older.
+    pub abort_heard: Option<u64>,
     pub receipt_due: bool,
     /// The event at which it was asked for.
     pub asked: u64,

@@ -3,6 +3,14 @@
 use super::model::{Acked, Model, Sent, UnitId, UnitStage};
 
 impl Model {
+    /// An ABORT has come to its end.
+    pub fn abort_heard(&mut self, sub: super::model::SubId) {
+        let event = self.event;
+        let subscription = &mut self.subs[sub];
+        subscription.aborts -= 1;
+        subscription.abort_heard = Some(event);
+    }
+
     /// COMMIT is asked for.
     pub fn commit(&mut self, unit: UnitId) {
         self.units[unit].stage = UnitStage::Committing;
