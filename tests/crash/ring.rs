@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use tidegate::internal::core::Tick;
 use tidegate::internal::store::{
     RedbOptions, RedbStore, RingOptions, RingStore, Store, StoreError,
 };
 
-use super::store::{Model, Step, apply, batch, contents, scenario, survivals};
+use super::store::{Model, Step, apply, batch, contents, play, scenario, survivals};
 use crate::support::random::{Random, seeds};
 use crate::support::torn::{Survives, TornDisk};
 
@@ -56,28 +55,7 @@ impl Disks {
 
     /// Runs a scenario until the power fails. Returns the states that may be found afterwards.
     fn run(&self, steps: &[Step]) -> Vec<Model> {
-        let mut allowed = vec![Model::new()];
-        let Ok(mut store) = self.open() else {
-            return allowed;
-        };
-        if store.recover().is_err() {
-            return allowed;
-        }
-        for (tick, step) in (0..).zip(steps) {
-            let mut next = allowed.last().cloned().unwrap_or_default();
-            apply(&mut next, &step.changes);
-            allowed.push(next);
-            if store.commit(&batch(&step.changes), step.flush).is_err() {
-                return allowed;
-            }
-            if step.flush {
-                allowed.drain(..allowed.len() - 1);
-            }
-            if store.tidy(Tick(tick * 3_000)).is_err() {
-                return allowed;
-            }
-        }
-        allowed
+        play(self.open(), steps)
     }
 
     #[track_caller]

@@ -8,7 +8,9 @@ use tidegate::internal::core::{
     BodyKind, ConnectionId, DeliveryState, DestinationId, DestinationName, Encoded, Form, Message,
     MessageId, Persist, Position, Priority, Sequence, StoredAt, Tick, Timestamp,
 };
-use tidegate::internal::store::{Batch, PageLimit, QuickRepair, RedbOptions, RedbStore, Store};
+use tidegate::internal::store::{
+    Batch, PageLimit, QuickRepair, RedbOptions, RedbStore, Store, StoreError,
+};
 
 use crate::support::random::{Random, seeds};
 use crate::support::torn::{Survives, TornDisk};
@@ -172,11 +174,19 @@ fn made() -> TornDisk {
     TornDisk::with(disk.image(Survives::Everything))
 }
 
-/// Runs a scenario until the disk fails. Returns the states that may be found afterwards: after the
-/// last flushed commit and after each one since, the one under way among them.
+/// Runs a scenario until the disk fails. Returns the states that may be found afterwards.
 fn run(disk: &TornDisk, quick_repair: QuickRepair, steps: &[Step]) -> Vec<Model> {
+    play(
+        RedbStore::open_backend(disk.clone(), &options(quick_repair)),
+        steps,
+    )
+}
+
+/// Runs a scenario until the store fails. Returns the states that may be found afterwards: after the
+/// last flushed commit and after each one since, the one under way among them.
+pub(super) fn play(opened: Result<impl Store, StoreError>, steps: &[Step]) -> Vec<Model> {
     let mut allowed = vec![Model::new()];
-    let Ok(mut store) = RedbStore::open_backend(disk.clone(), &options(quick_repair)) else {
+    let Ok(mut store) = opened else {
         return allowed;
     };
     if store.recover().is_err() {
