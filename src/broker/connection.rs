@@ -182,6 +182,29 @@ impl Connection {
             || self.parked_bytes > self.shared.limits.parked_bytes
     }
 
+    /// Says that whoever drives the connection asks [`Connection::is_leading`] after all that it does,
+    /// and then calls [`Connection::lead`] before it sleeps.
+    pub fn set_leads(&mut self) {
+        self.outbox.set_leads(true);
+    }
+
+    /// Whether what was asked waits for a commit that the driver is to make.
+    pub fn is_leading(&self) -> bool {
+        self.outbox.is_leading()
+    }
+
+    /// Commits what the connection waits for, on this thread if that is quick and `alone` says that
+    /// nothing else waits for the thread; else by the writer's.
+    pub fn lead(&mut self, now: Now, alone: bool) {
+        if self.outbox.take_lead() {
+            if alone {
+                self.shared.writer.lead(now.tick);
+            } else {
+                self.shared.writer.hand_over();
+            }
+        }
+    }
+
     /// Whether a request waits, for room or for a commit.
     pub fn is_parked(&self) -> bool {
         !self.parked.is_empty()
@@ -236,6 +259,8 @@ impl Connection {
     /// oldest unsettled one up to there counts as a failed try.
     pub fn disconnect(mut self, now: Now, written: impl Fn(SubscriptionId) -> Option<DeliveryTag>) {
         self.set_arriving(now, 0);
+        self.outbox.set_leads(false);
+        self.lead(now, false);
         let shared = Arc::clone(&self.shared);
         Work::run(&shared, now, |work| {
             // What one subscription gives back is not for another of the same connection.

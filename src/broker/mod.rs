@@ -81,7 +81,8 @@ impl Broker {
     /// # Errors
     /// When the system has no thread left.
     pub fn start(&self) -> Result<(), BrokerError> {
-        self.shared.writer.start()?;
+        let clock = self.clock();
+        self.shared.writer.start(move || clock.now().tick)?;
         self.start_pager()
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -23,6 +23,9 @@ pub struct Outbox {
     /// Bytes of deliveries that the connection has not encoded yet.
     unsent: AtomicUsize,
     unsent_max: usize,
+    /// Whether the connection's driver commits by itself when asked to, and whether it was.
+    leads: AtomicBool,
+    leading: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +74,24 @@ impl Outbox {
             inner: Mutex::default(),
             unsent: AtomicUsize::new(0),
             unsent_max,
+            leads: AtomicBool::new(false),
+            leading: AtomicBool::new(false),
         }
+    }
+
+    /// Says whether the connection will commit by itself when it is asked to.
+    pub(super) fn set_leads(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to.
+    pub(super) fn is_leading(&self) -> bool {
+        self.leading.load(Ordering::Relaxed)
+    }
+
+    /// Takes the order to commit, if there is one.
+    pub(super) fn take_lead(&self) -> bool {
+        self.is_leading() && self.leading.swap(false, Ordering::Relaxed)
     }
 
     /// Adds the deliveries of one subscription and empties the list. The flag says whether the
@@ -180,5 +200,13 @@ impl Durable for Outbox {
 
     fn room(&self) {
         self.tell(|mail| mail.retry = true);
+    }
+
+    fn lead(&self) -> bool {
+        let leads = self.leads.load(Ordering::Relaxed);
+        if leads {
+            self.leading.store(true, Ordering::Relaxed);
+        }
+        leads
     }
 }

@@ -6,7 +6,7 @@
 //! A connection owns no read buffer: reads go to a buffer of the thread, and only the bytes of an
 //! unfinished frame are kept.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -30,6 +30,10 @@ const UNFINISHED_MAX: usize = 16 * 1024;
 /// How many writes one poll takes, so that a consumer with a long backlog does not delay others.
 const WRITES: usize = 4;
 
+/// How often a commit is put off because other connections are busy, before the writer's thread is
+/// woken for it.
+const LEAD_PUT_OFF: u32 = 1;
+
 /// How long, and for how many bytes, a closing connection reads on so that its peer can read the
 /// last words before the system resets the connection.
 const LINGER: Duration = Duration::from_secs(2);
@@ -47,6 +51,8 @@ pub(super) struct Budget {
 thread_local! {
     /// Where this thread's connections read to.
     static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// How often a connection had this thread.
+    static TURNS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Why a connection ended, for the log and the metrics.
@@ -74,6 +80,8 @@ pub(super) struct Driver<S> {
     timer: Option<Pin<Box<Sleep>>>,
     timer_at: Tick,
     stage: Stage,
+    /// The thread's turn before this one, while a commit is to be made; and how often it was put off.
+    leading: Option<(u64, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,11 +99,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(super) fn new(
         socket: S,
         session: Box<dyn Session>,
-        connection: Connection,
+        mut connection: Connection,
         clock: Clock,
         budget: Budget,
         tallies: Tallies,
     ) -> Self {
+        connection.set_leads();
         Self {
             socket,
             session,
@@ -109,6 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             timer: None,
             timer_at: Tick(u64::MAX),
             stage: Stage::Open,
+            leading: None,
         }
     }
 
@@ -389,10 +399,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let ending = ready!(this.poll_to_end(cx));
+        this.lead();
+        let turn = this.poll_to_end(cx);
+        this.call_again_to_lead(cx);
+        let ending = ready!(turn);
         this.tallies.take(this.session.report());
         this.tallies.end();
         Poll::Ready((ending, this.tallies.last_error()))
+    }
+}
+
+impl<S> Driver<S> {
+    /// Makes the commit that the last turn was asked for, if no other connection had the thread since;
+    /// with others waiting for the thread, the writer's thread does it.
+    fn lead(&mut self) {
+        let turn = TURNS.get();
+        TURNS.set(turn.wrapping_add(1));
+        let (Some(connection), Some((before, put_off))) = (&mut self.connection, self.leading.take())
+        else {
+            return;
+        };
+        let alone = before == turn;
+        if alone || put_off == LEAD_PUT_OFF {
+            connection.lead(self.clock.now(), alone);
+        } else {
+            self.leading = Some((before, put_off + 1));
+        }
+    }
+
+    /// Lets others who wait for the thread go first, if a commit is to be made.
+    fn call_again_to_lead(&mut self, cx: &Context<'_>) {
+        if self.connection.as_ref().is_some_and(Connection::is_leading) {
+            let put_off = self.leading.map_or(0, |(_, put_off)| put_off);
+            self.leading = Some((TURNS.get(), put_off));
+            cx.waker().wake_by_ref();
+        }
     }
 }
 

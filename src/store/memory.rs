@@ -173,6 +173,10 @@ impl Store for MemoryStore {
         }
     }
 
+    fn is_prompt(&self, _bytes: usize) -> bool {
+        true
+    }
+
     fn engine(&self) -> &'static str {
         "memory"
     }
@@ -222,12 +226,8 @@ impl Reader for MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::super::contract::{HERE, Subject, THERE, contract, put, remove};
-    use super::super::{CommitObserver, Durability, Durable, Writer};
+    use super::super::contract::{Subject, contract};
     use super::*;
-    use crate::core::Sequence;
 
     impl Subject for MemoryStore {
         fn open(&mut self) -> Box<dyn Store> {
@@ -236,62 +236,4 @@ mod tests {
     }
 
     contract!(MemoryStore::default());
-
-    #[derive(Debug)]
-    struct Nobody;
-
-    impl CommitObserver for Nobody {
-        fn committed(&self, _: usize, _: usize, _: Duration, _: StoreSize) {}
-        fn folded(&self, _: usize, _: usize, _: Duration) {}
-        fn flushed(&self, _: Duration) {}
-        fn failed(&self, _: &StoreError) {}
-    }
-
-    #[test]
-    fn what_is_committed_leaves_room_in_the_writer() {
-        let store = Box::new(MemoryStore::default());
-        let writer = Writer::new(store, Durability::Sync, Arc::new(Nobody));
-        let mut changes = vec![put(HERE, 1, 10_000)];
-        writer.append(&mut changes, &[], None);
-        assert!(writer.pending_bytes() > 10_000);
-        assert!(writer.step(Tick(0)));
-        assert_eq!(writer.pending_bytes(), 0);
-    }
-
-    /// Notes what it is told.
-    #[derive(Debug, Default)]
-    struct Told(parking_lot::Mutex<Vec<&'static str>>);
-
-    impl Durable for Told {
-        fn durable(&self, _: Sequence) {
-            self.0.lock().push("durable");
-        }
-        fn cancelled(&self, _: Sequence) {
-            self.0.lock().push("cancelled");
-        }
-        fn failed(&self, _: &str) {
-            self.0.lock().push("failed");
-        }
-        fn room(&self) {}
-    }
-
-    #[test]
-    fn who_takes_a_moved_message_waits_until_it_is_gone_where_it_was() {
-        let store = Box::new(MemoryStore::default());
-        let writer = Writer::new(store, Durability::Sync, Arc::new(Nobody));
-        let told = Arc::new(Told::default());
-        let waiter = Arc::clone(&told) as Arc<dyn Durable>;
-        writer.append(&mut vec![put(HERE, 1, 10)], &[], None);
-        assert!(writer.step(Tick(0)));
-        // To the dead letters, where it is taken at once.
-        writer.append(&mut vec![remove(HERE, 1), put(THERE, 1, 10)], &[], None);
-        writer.append(&mut vec![remove(THERE, 1)], &[0], Some(&waiter));
-        assert_eq!(*told.0.lock(), [""; 0], "it is still stored where it was");
-        assert!(writer.step(Tick(0)));
-        assert_eq!(*told.0.lock(), ["durable"]);
-        // One that was sent and is taken is nowhere.
-        writer.append(&mut vec![put(HERE, 2, 10)], &[0], Some(&waiter));
-        writer.append(&mut vec![remove(HERE, 2)], &[], None);
-        assert_eq!(*told.0.lock(), ["durable", "cancelled"]);
-    }
 }

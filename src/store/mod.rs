@@ -99,6 +99,12 @@ pub trait Store: Send + Debug {
         false
     }
 
+    /// Whether a commit of so many bytes would take no longer than its flush: it would not wait for
+    /// room, nor do other work.
+    fn is_prompt(&self, _bytes: usize) -> bool {
+        false
+    }
+
     /// Tells somebody what happens behind commits, if anything does.
     fn observe(&mut self, _observer: Arc<dyn CommitObserver>) {}
 }

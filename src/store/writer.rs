@@ -7,6 +7,9 @@
 //! A value first: `step` commits what is there. In production a thread calls it.
 
 mod flushing;
+mod leading;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,13 +17,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 
 use super::batch::{Batch, Cancelled, Ties};
 use super::{Durability, Store, StoreError, StoreSize};
 use crate::core::{Persist, Sequence, Tick};
 use flushing::Flushing;
+use leading::Pace;
 
 /// Changes that nobody waits for are committed after this at the latest, in case nothing else comes.
 const LAZY_DELAY: Duration = Duration::from_millis(10);
@@ -42,6 +46,11 @@ pub trait Durable: Send + Sync + Debug {
     fn failed(&self, cause: &str);
     /// The writer may have room again.
     fn room(&self);
+    /// Asks whether it will call [`Writer::lead`] or [`Writer::hand_over`] as soon as it is done with
+    /// what it does, so that nobody has to be woken.
+    fn lead(&self) -> bool {
+        false
+    }
 }
 
 /// Hears of each commit, to count it.
@@ -62,7 +71,10 @@ pub trait CommitObserver: Send + Sync + Debug {
 pub struct Writer {
     gather: Mutex<Gather>,
     work: Condvar,
+    /// Held from the beginning of a batch until everybody has been told of it.
+    turn: Mutex<()>,
     store: Mutex<Option<Box<dyn Store>>>,
+    pace: Pace,
     flushing: Flushing,
     committed: AtomicU64,
     durable: AtomicU64,
@@ -138,7 +150,9 @@ impl Writer {
                 failed: None,
             }),
             work: Condvar::new(),
+            turn: Mutex::new(()),
             store: Mutex::new(Some(store)),
+            pace: Pace::default(),
             flushing,
             committed: AtomicU64::new(0),
             durable: AtomicU64::new(0),
@@ -148,23 +162,20 @@ impl Writer {
         }
     }
 
-    /// Starts the thread that commits.
+    /// Starts the thread that commits, and asks for the time.
     ///
     /// # Errors
     /// When the system has no thread left.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the writer's thread measures its own time"
-    )]
-    pub fn start(self: &Arc<Self>) -> std::io::Result<()> {
+    pub fn start(
+        self: &Arc<Self>,
+        now: impl Fn() -> Tick + Send + 'static,
+    ) -> std::io::Result<()> {
         let writer = Arc::clone(self);
-        let started = Instant::now();
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
                 while writer.wait_for_work() {
-                    let elapsed = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    writer.step(Tick(elapsed));
+                    writer.step(now());
                 }
             })?;
         *self.thread.lock() = Some(thread);
@@ -210,7 +221,7 @@ impl Writer {
             // the rest of it is stored. Who waits for that hears of the batch.
             told.clear();
         }
-        self.appended(&mut gather);
+        self.appended(&mut gather, waiter);
         drop(gather);
         for (waiter, sequence) in told {
             waiter.cancelled(sequence);
@@ -228,7 +239,7 @@ impl Writer {
         let last = gather.open.last();
         if !gather.open.is_empty() {
             gather.await_open(waiter);
-            self.appended(&mut gather);
+            self.appended(&mut gather, Some(waiter));
         } else if last > self.committed() {
             gather.committing.add(waiter);
         }
@@ -272,6 +283,10 @@ impl Writer {
 
     /// Commits what has gathered and does some housekeeping. Returns whether there was anything.
     pub fn step(&self, now: Tick) -> bool {
+        self.step_in(now, &self.turn.lock())
+    }
+
+    fn step_in(&self, now: Tick, _turn: &MutexGuard<'_, ()>) -> bool {
         let Some(batch) = self.begin() else {
             return self.flush_overdue(now);
         };
@@ -332,8 +347,9 @@ impl Writer {
         open.tidy(now)?;
         drop(store);
         let (live, cancelled) = (batch.live(), batch.cancelled());
-        self.observer
-            .committed(live, cancelled, started.elapsed(), size);
+        let took = started.elapsed();
+        self.pace.took(took);
+        self.observer.committed(live, cancelled, took, size);
         Ok(())
     }
 
@@ -384,7 +400,7 @@ impl Writer {
     }
 
     /// Books what was appended and wakes the thread if it has something to do.
-    fn appended(&self, gather: &mut Gather) {
+    fn appended(&self, gather: &mut Gather, waiter: Option<&Arc<dyn Durable>>) {
         self.pending_bytes
             .store(gather.open.bytes(), Ordering::Relaxed);
         if !self.flushing.awaits_commit && gather.failed.is_none() {
@@ -396,7 +412,7 @@ impl Writer {
             Parked::Briefly => self.is_due(gather),
             Parked::Idle => true,
         };
-        if wake && !gather.open.is_empty() {
+        if wake && !gather.open.is_empty() && !self.is_led_by(gather, waiter) {
             gather.parked = Parked::No;
             self.work.notify_one();
         }

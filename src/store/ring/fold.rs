@@ -170,6 +170,13 @@ impl Folder {
         Ok(Some(place))
     }
 
+    /// Whether a batch of so many bytes is far from having to wait for a fold.
+    pub(super) fn has_ample_room(&self, bytes: u64) -> bool {
+        let state = self.state.lock();
+        let half = self.capacity / 2;
+        bytes <= self.capacity / RECORD_MAX / 2 && state.used() <= half && state.bytes() <= half
+    }
+
     /// Waits while there is something that a fold changes.
     fn wait_while(&self, blocked: impl Fn(&State) -> bool) -> Result<(), StoreError> {
         let mut state = self.state.lock();

@@ -305,6 +305,10 @@ impl Store for RingStore {
         true
     }
 
+    fn is_prompt(&self, bytes: usize) -> bool {
+        self.thread.is_some() && self.folder.has_ample_room(bytes as u64)
+    }
+
     fn observe(&mut self, observer: Arc<dyn CommitObserver>) {
         self.folder.observe(observer);
     }
