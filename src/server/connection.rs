@@ -415,7 +415,8 @@ impl<S> Driver<S> {
     fn lead(&mut self) {
         let turn = TURNS.get();
         TURNS.set(turn.wrapping_add(1));
-        let (Some(connection), Some((before, put_off))) = (&mut self.connection, self.leading.take())
+        let (Some(connection), Some((before, put_off))) =
+            (&mut self.connection, self.leading.take())
         else {
             return;
         };

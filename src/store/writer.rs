@@ -166,10 +166,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(
-        self: &Arc<Self>,
-        now: impl Fn() -> Tick + Send + 'static,
-    ) -> std::io::Result<()> {
+    pub fn start(self: &Arc<Self>, now: impl Fn() -> Tick + Send + 'static) -> std::io::Result<()> {
         let writer = Arc::clone(self);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())

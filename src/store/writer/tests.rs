@@ -68,7 +68,7 @@ impl Waiter {
     fn wait_for(&self, sequence: Sequence) {
         let mut reached = self.reached.lock();
         while *reached < sequence {
-            let lost = self.news.wait_for(&mut reached, Duration::from_secs(60));
+            let lost = self.news.wait_for(&mut reached, Duration::from_mins(1));
             assert!(!lost.timed_out(), "nobody commits {sequence:?}");
         }
     }
