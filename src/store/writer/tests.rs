@@ -1,3 +1,5 @@
+//! The writer, its thread and those who wait.
+
 use std::sync::atomic::AtomicBool;
 use std::thread::ThreadId;
 
