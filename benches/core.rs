@@ -32,6 +32,7 @@ fn policy(keep: Keep) -> Arc<DestinationPolicy> {
         max_bytes: u64::MAX,
         redelivery_max: 6,
         dead_letter_queue: DestinationName::queue("dead").unwrap(),
+        groups: tidegate::internal::core::GroupPolicy::default(),
     })
 }
 
@@ -46,6 +47,7 @@ fn message(number: u64, bytes: &bytes::Bytes) -> Arc<Message> {
         priority: Priority::DEFAULT,
         persistent: true,
         body_kind: BodyKind::Text,
+        grouped: false,
         encoded: Encoded {
             form: Form::StompPlain,
             bytes: bytes.clone(),
@@ -65,12 +67,9 @@ fn measure(consumers: u32, keep: Keep) -> f64 {
         wall: Timestamp(1),
         tick: Tick(1),
     };
-    let options = SubscribeOptions {
-        prefetch: 100,
-        mode: AckMode::ClientIndividual,
-    };
+    let options = SubscribeOptions::new(100, AckMode::ClientIndividual);
     let keys: Vec<_> = (0..consumers)
-        .map(|id| queue.subscribe(now, SubscriptionId(id), options, &mut effects))
+        .map(|id| queue.subscribe(now, SubscriptionId(id), options.clone(), &mut effects))
         .collect();
     let bytes = bytes::Bytes::from(vec![7; 1024]);
     let mut last = vec![DeliveryTag(0); keys.len()];

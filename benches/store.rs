@@ -43,6 +43,7 @@ fn message(number: u64) -> Arc<Message> {
         priority: Priority::DEFAULT,
         persistent: true,
         body_kind: BodyKind::Bytes,
+        grouped: false,
         encoded: Encoded {
             form: Form::StompPlain,
             bytes: vec![7; BODY].into(),

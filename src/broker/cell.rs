@@ -201,6 +201,9 @@ impl Cell {
         Work::run(shared, now, |work| {
             self.with(shared, work, None, |state, effects, _| {
                 match (&mut state.destination, request.reader) {
+                    (Destination::Queue(queue), PageReader::Aside) => {
+                        queue.page_in_aside(now, page, effects);
+                    }
                     (Destination::Queue(queue), _) => {
                         let priority = request.priority.unwrap_or(Priority::DEFAULT);
                         queue.page_in(now, priority, page, effects);
@@ -208,7 +211,7 @@ impl Cell {
                     (Destination::Topic(topic), PageReader::Subscription(key)) => {
                         topic.page_in(now, key, page, effects);
                     }
-                    (Destination::Topic(_), PageReader::Queue) => {}
+                    (Destination::Topic(_), PageReader::Queue | PageReader::Aside) => {}
                 }
             });
         });

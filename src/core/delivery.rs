@@ -18,4 +18,6 @@ pub struct Delivery {
     pub count: u32,
     /// Whether a consumer may have seen it before.
     pub redelivered: bool,
+    /// Whether it is the first message of its group that this consumer is given since it has the group.
+    pub first_of_group: bool,
 }

@@ -60,8 +60,10 @@ pub struct PageRequest {
 /// Who asks for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageReader {
-    /// A queue.
+    /// A queue, for what is next.
     Queue,
+    /// A queue, for what it has set aside: the first position is the one that it wants.
+    Aside,
     /// A subscription of a topic that fell behind.
     Subscription(SubscriptionKey),
 }

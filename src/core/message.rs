@@ -124,6 +124,8 @@ pub struct Message {
     pub persistent: bool,
     /// What kind of body it has.
     pub body_kind: BodyKind,
+    /// Whether it belongs to a message group, which its properties name.
+    pub grouped: bool,
     /// Properties and body.
     pub encoded: Encoded,
     /// Set once it has been dead-lettered.

@@ -13,9 +13,11 @@ mod error;
 mod id;
 mod inflight;
 mod message;
+mod message_group;
 mod pending;
 mod persist;
 mod policy;
+mod property;
 mod queue;
 mod redelivery;
 mod request;
@@ -34,6 +36,7 @@ pub use id::{
 pub use message::{
     BodyKind, DeliveryState, Encoded, Form, Message, Priority, Provenance, StoredAt,
 };
+pub use message_group::{GroupPolicy, Rebalance};
 pub use persist::Persist;
 pub use policy::{DestinationPolicy, Keep};
 pub use queue::{Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::id::Position;
 use super::message::{DeliveryState, Message, Priority};
+use super::message_group::{GroupKey, Rank};
 
 /// A message that waits or is in flight.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(super) struct Entry {
     pub(super) message: Arc<Message>,
     /// `None` until it was delivered in vain for the first time.
     pub(super) state: Option<Box<DeliveryState>>,
+    /// Its group, once the queue has come to it.
+    pub(super) group: Option<GroupKey>,
     /// Whether the store knows it, so that its end must be told.
     pub(super) stored: bool,
     /// Whether the durable horizon reaches it for certain whenever it is itself durable.
@@ -24,6 +27,10 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn bytes(&self) -> u64 {
         self.message.footprint() as u64
+    }
+
+    pub(super) fn rank(&self) -> Rank {
+        Rank::new(self.message.priority, self.position)
     }
 
     pub(super) fn state(&self) -> DeliveryState {

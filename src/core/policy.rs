@@ -1,6 +1,7 @@
 //! The settings of a destination that rules read.
 
 use super::destination::DestinationName;
+use super::message_group::GroupPolicy;
 
 /// What a destination gives to the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct DestinationPolicy {
     /// Where messages go that nobody could work on. A message is never moved to the queue that it is
     /// already on.
     pub dead_letter_queue: DestinationName,
+    /// How a queue treats message groups.
+    pub groups: GroupPolicy,
 }
 
 impl DestinationPolicy {

@@ -58,6 +58,7 @@ mod tests {
             max_bytes: u64::MAX,
             redelivery_max: 6,
             dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
+            groups: crate::core::GroupPolicy::default(),
         }
     }
 

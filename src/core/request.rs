@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::destination::DestinationName;
 use super::error::Refusal;
-use super::id::{DeliveryTag, Sequence, SubscriptionId, Token, TransactionId};
+use super::id::{ConnectionId, DeliveryTag, Sequence, SubscriptionId, Token, TransactionId};
 use super::message::Message;
 
 /// One thing a client asks. A `token` asks for a [`Completion`]; without one, only a refusal would
@@ -82,12 +82,32 @@ pub enum Request {
 }
 
 /// On which terms a subscription receives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscribeOptions {
     /// How many deliveries may be unsettled at once; at least 1.
     pub prefetch: u32,
     /// Who settles its deliveries.
     pub mode: AckMode,
+    /// Messages that this connection has sent are not wanted.
+    pub no_local: Option<ConnectionId>,
+    /// Subscriptions of a queue with a higher one are given messages first; 0 where none is asked for.
+    pub priority: i8,
+    /// Whether it wants the whole queue for itself. The first one that does has it until it ends, or
+    /// until one of a higher priority comes.
+    pub exclusive: bool,
+}
+
+impl SubscribeOptions {
+    /// What a subscription has that asks for nothing else.
+    pub fn new(prefetch: u32, mode: AckMode) -> Self {
+        Self {
+            prefetch,
+            mode,
+            no_local: None,
+            priority: 0,
+            exclusive: false,
+        }
+    }
 }
 
 /// Who settles deliveries, and how many at once.

@@ -4,6 +4,8 @@
 use super::effect::SubscriptionKey;
 use super::id::{DeliveryTag, SubscriptionId};
 use super::inflight::Inflight;
+use super::message::Message;
+use super::queue::Cursors;
 use super::request::SubscribeOptions;
 
 /// One subscription.
@@ -21,6 +23,14 @@ pub(super) struct Subscription {
     pub(super) paused: bool,
     /// It is in its queue's ring of subscriptions that can be given something.
     pub(super) in_ring: bool,
+    /// Its number among all that its queue ever had.
+    pub(super) arrived: u64,
+    /// It is in its queue's list of those that may find something among what was set aside.
+    pub(super) hungry: bool,
+    /// What it should be given next is being read from disk; nothing may overtake that.
+    pub(super) awaits_disk: bool,
+    /// How far it has looked through what nobody wanted, if it does not want everything.
+    pub(super) cursors: Option<Box<Cursors>>,
     /// It has ended; only deliveries that a transaction holds keep it.
     pub(super) ended: bool,
 }
@@ -35,6 +45,10 @@ impl Subscription {
             last_tag: DeliveryTag(0),
             paused: false,
             in_ring: false,
+            arrived: 0,
+            hungry: false,
+            awaits_disk: false,
+            cursors: None,
             ended: false,
         }
     }
@@ -53,7 +67,17 @@ impl Subscription {
             Some(settled) => self.last_tag.0 - settled.0,
             None => self.inflight.counted() as u64,
         };
-        !self.paused && !self.ended && used < u64::from(self.options.prefetch)
+        !self.paused && !self.ended && !self.awaits_disk && used < u64::from(self.options.prefetch)
+    }
+
+    /// Whether it wants only some of the messages.
+    pub(super) fn is_picky(&self) -> bool {
+        self.options.no_local.is_some()
+    }
+
+    /// Whether it wants this message.
+    pub(super) fn wants(&self, message: &Message) -> bool {
+        self.options.no_local != Some(message.id.connection)
     }
 
     /// Whether deliveries are only counted.

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::config::{
-    Destination, Durability, Engine, ErrorMode, Limits, Listener, NackMode, Settings, Store,
+    Destination, Durability, Engine, ErrorMode, Groups, Limits, Listener, NackMode, Settings, Store,
 };
 use super::connection::Budget;
 use super::listener::ConnectionLimits;
 use super::machine;
 use crate::broker::{BrokerConfig, BrokerLimits, StoreConfig};
-use crate::core::{DestinationName, DestinationPolicy, Keep, NameError};
+use crate::core::{DestinationName, DestinationPolicy, GroupPolicy, Keep, NameError, Rebalance};
 use crate::protocol::stomp;
 use crate::store;
 
@@ -26,7 +26,7 @@ pub(super) fn broker(settings: &Settings) -> Result<BrokerConfig, NameError> {
             Engine::Redb => redb(settings),
         },
         durability: durability(&settings.store),
-        policy: policy(&settings.destination)?,
+        policy: policy(&settings.destination, &settings.groups)?,
         limits: limits(settings),
         memory_limit_bytes: settings.memory.limit.of(machine::memory()),
         memory_slow_at: settings.memory.slow_at,
@@ -60,13 +60,24 @@ fn durability(store: &Store) -> store::Durability {
     }
 }
 
-fn policy(destination: &Destination) -> Result<DestinationPolicy, NameError> {
+fn policy(destination: &Destination, groups: &Groups) -> Result<DestinationPolicy, NameError> {
     Ok(DestinationPolicy {
         keep: Keep::All,
         memory_window_bytes: destination.memory_window,
         max_bytes: destination.max_bytes.unwrap_or(u64::MAX),
         redelivery_max: destination.redelivery_max,
         dead_letter_queue: DestinationName::queue(&destination.dead_letter_queue)?,
+        groups: GroupPolicy {
+            rebalance: match groups.rebalance {
+                super::config::Rebalance::Off => Rebalance::Off,
+                super::config::Rebalance::Drain => Rebalance::Drain,
+                super::config::Rebalance::Immediate => Rebalance::Immediate,
+            },
+            remember: count(groups.remember),
+            idle_release: groups
+                .idle_release
+                .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        },
     })
 }
 

@@ -38,6 +38,7 @@ pub(super) fn message(number: u64, size: usize) -> Message {
         priority: Priority::clamped(priority),
         persistent: true,
         body_kind: BodyKind::Bytes,
+        grouped: false,
         encoded: Encoded {
             form: Form::StompPlain,
             bytes: Bytes::from(vec![u8::try_from(number % 251).unwrap(); size]),

@@ -14,7 +14,9 @@ const BYTES_BODY: u8 = 1 << 1;
 const HAS_EXPIRATION: u8 = 1 << 2;
 const HAS_PROVENANCE: u8 = 1 << 3;
 const HAS_STATE: u8 = 1 << 4;
-const KNOWN_FLAGS: u8 = PERSISTENT | BYTES_BODY | HAS_EXPIRATION | HAS_PROVENANCE | HAS_STATE;
+const GROUPED: u8 = 1 << 5;
+const KNOWN_FLAGS: u8 =
+    PERSISTENT | BYTES_BODY | HAS_EXPIRATION | HAS_PROVENANCE | HAS_STATE | GROUPED;
 
 /// Appends a message and what has happened to it.
 pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState) {
@@ -25,7 +27,8 @@ pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState)
             | flag(message.body_kind == BodyKind::Bytes, BYTES_BODY)
             | flag(message.expiration.is_some(), HAS_EXPIRATION)
             | flag(message.provenance.is_some(), HAS_PROVENANCE)
-            | flag(has_state, HAS_STATE),
+            | flag(has_state, HAS_STATE)
+            | flag(message.grouped, GROUPED),
     );
     out.push(message.priority.get());
     out.push(message.encoded.form as u8);
@@ -93,6 +96,7 @@ pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), 
         } else {
             BodyKind::Text
         },
+        grouped: has(GROUPED),
         encoded: decode_encoded(input, form)?,
         provenance,
     };
@@ -202,7 +206,7 @@ pub(super) mod tests {
             (connection, number, timestamp) in any::<(u64, u64, u64)>(),
             expiration in any::<Option<u64>>(),
             priority in 0..10_i64,
-            (persistent, bytes_body, escaped) in any::<(bool, bool, bool)>(),
+            (persistent, bytes_body, escaped, grouped) in any::<(bool, bool, bool, bool)>(),
             head in proptest::collection::vec(any::<u8>(), 0..100),
             body in proptest::collection::vec(any::<u8>(), 0..2000),
             dead in proptest::option::of(("[a-z.]{1,20}", ".{0,40}", any::<(u32, u64, u64, bool)>(), 0..u64::MAX)),
@@ -216,6 +220,7 @@ pub(super) mod tests {
                 priority: Priority::clamped(priority),
                 persistent,
                 body_kind: if bytes_body { BodyKind::Bytes } else { BodyKind::Text },
+                grouped,
                 encoded: Encoded {
                     form: if escaped { Form::StompEscaped } else { Form::StompPlain },
                     bytes: bytes.into(),

@@ -50,6 +50,7 @@ fn put(at: StoredAt, size: usize) -> Persist {
             priority: Priority::clamped(i64::try_from(number % 10).unwrap()),
             persistent: true,
             body_kind: BodyKind::Bytes,
+            grouped: false,
             encoded: Encoded {
                 form: Form::StompPlain,
                 bytes: vec![u8::try_from(number % 251).unwrap(); size].into(),

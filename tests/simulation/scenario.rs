@@ -60,6 +60,7 @@ impl Scenario {
             max_bytes: few(rng, 0.2, 1000, 8000, u64::MAX),
             redelivery_max: if rng.bool() { 1 } else { 6 },
             dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
+            groups: tidegate::internal::core::GroupPolicy::default(),
         };
         let size = |value: u64| usize::try_from(value).unwrap();
         let limits = BrokerLimits {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use tidegate::internal::core::{
     AckMode, ConnectionId, DeliveryState, DeliveryTag, DestinationId, DestinationName,
-    DestinationPolicy, Effects, Encoded, Keep, Message, MessageId, Now, Outcome, Position,
-    Priority, Queue, SubscribeOptions, SubscriptionId, SubscriptionKey, Tags, Tick, Timestamp,
-    TransactionId,
+    DestinationPolicy, Effects, Keep, Message, MessageId, Now, Outcome, Position, Priority, Queue,
+    SubscribeOptions, SubscriptionId, SubscriptionKey, Tags, Tick, Timestamp, TransactionId,
 };
 
 #[path = "queue_effects.rs"]
 mod effects;
+#[path = "queue_rules.rs"]
+mod rules;
 
 const REDELIVERIES: u32 = 2;
 
@@ -21,6 +22,9 @@ const REDELIVERIES: u32 = 2;
 struct Known {
     priority: u8,
     expires: Option<u64>,
+    /// The connection that sent it.
+    from: u64,
+    group: Option<u8>,
     attempts: u32,
     /// The subscription and tag that hold it.
     held: Option<(usize, u64)>,
@@ -33,6 +37,10 @@ struct Known {
 struct Consumer {
     key: SubscriptionKey,
     prefetch: u32,
+    /// It does not want what this connection sends.
+    no_local: Option<u64>,
+    priority: i8,
+    exclusive: bool,
     /// Acknowledgements that a transaction undid may leave it above its prefetch.
     aborted: bool,
     ended: bool,
@@ -50,14 +58,19 @@ struct Check {
     last_tag: BTreeMap<usize, u64>,
     stored: BTreeMap<Position, (Arc<Message>, DeliveryState)>,
     transactions: u32,
+    /// The one that has the queue for itself.
+    owner: Option<usize>,
+    /// Memory has room for everything.
+    roomy: bool,
 }
 
 /// Carries out what the bytes say.
 #[allow(unreachable_pub, reason = "shared with the fuzz target")]
 pub fn run(bytes: &[u8]) {
     let mut check = Check::new(bytes.first().copied().unwrap_or_default());
-    for operation in bytes.get(1..).unwrap_or_default().chunks_exact(3).take(400) {
-        check.operate(operation[0], operation[1], operation[2]);
+    for operation in bytes.get(1..).unwrap_or_default().chunks_exact(4).take(400) {
+        let [code, a, b, c] = [0, 1, 2, 3].map(|at| operation[at]);
+        check.operate(code, a, b, c);
         check.settle_effects();
         check.compare();
     }
@@ -77,6 +90,7 @@ impl Check {
             max_bytes: u64::MAX,
             redelivery_max: REDELIVERIES,
             dead_letter_queue: DestinationName::queue("dead").unwrap(),
+            groups: tidegate::internal::core::GroupPolicy::default(),
         });
         Self {
             queue: Queue::new(DestinationId(1), name, policy),
@@ -92,13 +106,15 @@ impl Check {
             last_tag: BTreeMap::new(),
             stored: BTreeMap::new(),
             transactions: 0,
+            owner: None,
+            roomy: settings & 2 == 0,
         }
     }
 
-    fn operate(&mut self, code: u8, a: u8, b: u8) {
+    fn operate(&mut self, code: u8, a: u8, b: u8, c: u8) {
         match code % 12 {
-            0..=3 => self.enqueue(a, b),
-            4 => self.subscribe(a),
+            0..=3 => self.enqueue(a, b, c),
+            4 => self.subscribe(a, c),
             5 => self.unsubscribe(a),
             6..=8 => self.settle(a, b),
             9 => self.transact(a, b),
@@ -107,14 +123,16 @@ impl Check {
         }
     }
 
-    fn enqueue(&mut self, a: u8, b: u8) {
+    fn enqueue(&mut self, a: u8, b: u8, c: u8) {
         self.last_number += 1;
         let number = self.last_number;
         let priority = if a < 200 { 4 } else { a % 10 };
         let expires = (b > 240).then_some(self.now.wall.0 + u64::from(b % 16) * 10 + 1);
+        let from = 1 + u64::from(c % 3);
+        let group = (c & 0x80 != 0).then_some(c / 4 % 4);
         let message = Message {
             id: MessageId {
-                connection: ConnectionId(1),
+                connection: ConnectionId(from),
                 number,
             },
             timestamp: self.now.wall,
@@ -122,10 +140,8 @@ impl Check {
             priority: Priority::clamped(i64::from(priority)),
             persistent: !b.is_multiple_of(3),
             body_kind: tidegate::internal::core::BodyKind::Text,
-            encoded: Encoded {
-                bytes: vec![0; usize::from(b)].into(),
-                ..Encoded::default()
-            },
+            grouped: group.is_some(),
+            encoded: rules::encoded(group, c, usize::from(b)),
             provenance: None,
         };
         let (attempts, held, marked) = (0, None, None);
@@ -134,6 +150,8 @@ impl Check {
             Known {
                 priority,
                 expires,
+                from,
+                group,
                 attempts,
                 held,
                 marked,
@@ -144,7 +162,7 @@ impl Check {
             .unwrap();
     }
 
-    fn subscribe(&mut self, a: u8) {
+    fn subscribe(&mut self, a: u8, c: u8) {
         if self
             .consumers
             .iter()
@@ -155,9 +173,18 @@ impl Check {
             return;
         }
         let prefetch = 1 + u32::from(a % 5);
+        self.join(prefetch, c);
+    }
+
+    fn join(&mut self, prefetch: u32, c: u8) {
+        let no_local = (c % 4 == 1).then_some(1 + u64::from(c / 4 % 3));
+        let priority = [0, 0, 0, 5][usize::from(c / 16 % 4)];
+        let exclusive = c > 220;
         let options = SubscribeOptions {
-            prefetch,
-            mode: AckMode::ClientIndividual,
+            no_local: no_local.map(ConnectionId),
+            priority,
+            exclusive,
+            ..SubscribeOptions::new(prefetch, AckMode::ClientIndividual)
         };
         let id = SubscriptionId(u32::try_from(self.consumers.len()).unwrap());
         let key = self
@@ -166,9 +193,13 @@ impl Check {
         self.consumers.push(Consumer {
             key,
             prefetch,
+            no_local,
+            priority,
+            exclusive,
             aborted: false,
             ended: false,
         });
+        self.takes_over(self.consumers.len() - 1);
     }
 
     fn live(&self, a: u8) -> Option<usize> {
@@ -212,7 +243,7 @@ impl Check {
         for (index, (_, number)) in open.iter().enumerate() {
             self.come_back(*number, index == 0 && written.is_some());
         }
-        self.consumers[consumer].ended = true;
+        self.end(consumer);
         let key = self.consumers[consumer].key;
         self.queue
             .unsubscribe(self.now, key, written, &mut self.effects);
@@ -358,32 +389,32 @@ impl Check {
             for (_, number) in self.open(consumer) {
                 self.come_back(number, false);
             }
-            self.consumers[consumer].ended = true;
+            self.end(consumer);
             let key = self.consumers[consumer].key;
             self.queue
                 .unsubscribe(self.now, key, None, &mut self.effects);
             self.settle_effects();
         }
-        let options = SubscribeOptions {
-            prefetch: u32::MAX,
-            mode: AckMode::ClientIndividual,
-        };
-        let id = SubscriptionId(u32::try_from(self.consumers.len()).unwrap());
-        let key = self
-            .queue
-            .subscribe(self.now, id, options, &mut self.effects);
-        let (prefetch, aborted, ended) = (u32::MAX, true, false);
-        self.consumers.push(Consumer {
-            key,
-            prefetch,
-            aborted,
-            ended,
-        });
+        self.join(u32::MAX, 0);
+        self.consumers.last_mut().unwrap().aborted = true;
         self.settle_effects();
+        // A group may wait for what is in flight of it.
+        let last = self.consumers.len() - 1;
+        while !self.open(last).is_empty() {
+            let key = self.consumers[last].key;
+            for (tag, number) in self.open(last) {
+                self.messages.remove(&number);
+                let tags = Tags::One(DeliveryTag(tag));
+                self.queue
+                    .settle(self.now, key, tags, Outcome::Accept, &mut self.effects)
+                    .unwrap();
+            }
+            self.settle_effects();
+        }
         let now = self.now.wall.0;
         for (number, known) in &self.messages {
             let expired = known.expires.is_some_and(|at| at <= now);
-            assert!(known.held.is_some() || expired, "{number} is lost");
+            assert!(expired, "{number} is lost: {known:?}");
         }
         assert_eq!(self.queue.ready_count(), 0);
     }

@@ -54,6 +54,7 @@ pub fn config() -> BrokerConfig {
             max_bytes: u64::MAX,
             redelivery_max: 6,
             dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
+            groups: tidegate::internal::core::GroupPolicy::default(),
         },
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,

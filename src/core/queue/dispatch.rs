@@ -11,50 +11,80 @@ use super::{Queue, signed};
 impl Queue {
     /// Gives waiting messages to subscriptions until one or the other runs out.
     pub(super) fn dispatch(&mut self, now: Now, effects: &mut Effects) {
-        while self.ring_front().is_some() {
-            let Some(entry) = self.take_next(now, effects) else {
+        loop {
+            if self.aside.is_some() && self.serve_from_aside(now, effects) {
+                continue;
+            }
+            if self.ring_front().is_none() || self.aside_is_full() {
                 break;
-            };
-            effects.tally.ready_delta -= 1;
-            self.give_to_next(entry, effects);
+            }
+            let before = self.pending.count();
+            match self.take_next(now, effects) {
+                Some(entry) => self.place_entry(now, entry, effects),
+                // Something has expired: what was set aside may come before what is next now.
+                None if self.aside.is_some() && self.pending.count() < before => {}
+                None => break,
+            }
         }
+        self.drop_aside_if_over();
         self.ask_page(effects);
     }
 
     /// Lets a subscription take its turns, if it has credit and does not already.
     pub(super) fn rejoin(&mut self, key: SubscriptionKey) {
+        if !self.is_ready(key) {
+            return;
+        }
+        self.is_hungry(key);
         if let Some(subscription) = self.subscriptions.get_mut(key)
             && !subscription.in_ring
-            && subscription.has_credit()
         {
             subscription.in_ring = true;
-            self.ring.push_back(key);
+            self.ring.push(subscription.options.priority, key);
         }
     }
 
-    /// The subscription whose turn it is. Those that have lost their credit lose their turn.
+    /// Lets all take their turns that can be given something.
+    pub(super) fn all_rejoin(&mut self) {
+        let keys: Vec<_> = self.subscriptions.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.rejoin(key);
+        }
+    }
+
+    /// The subscription whose turn it is. Those that can be given nothing any more lose their turn.
     pub(super) fn ring_front(&mut self) -> Option<SubscriptionKey> {
-        while let Some(key) = self.ring.front().copied() {
-            match self.subscriptions.get_mut(key) {
-                Some(subscription) if subscription.has_credit() => return Some(key),
-                Some(subscription) => subscription.in_ring = false,
-                None => {}
+        while let Some(key) = self.ring.front() {
+            if self.is_ready(key) {
+                return Some(key);
+            }
+            if let Some(subscription) = self.subscriptions.get_mut(key) {
+                subscription.in_ring = false;
             }
             self.ring.pop_front();
         }
         None
     }
 
-    /// Gives a message to the subscription whose turn it is, and the turn to the next.
-    pub(super) fn give_to_next(&mut self, entry: Entry, effects: &mut Effects) {
-        let Some(key) = self.ring.pop_front() else {
-            return;
-        };
+    /// Gives a waiting message to a subscription that is ready, and the turn to the next.
+    pub(super) fn give(
+        &mut self,
+        key: SubscriptionKey,
+        entry: Entry,
+        first_of_group: bool,
+        effects: &mut Effects,
+    ) {
+        if self.ring.front() == Some(key) {
+            self.ring.pop_front();
+        } else {
+            self.ring.remove(key);
+        }
         let Some(subscription) = self.subscriptions.get_mut(key) else {
             return;
         };
         let tag = subscription.next_tag();
         let state = entry.state();
+        effects.tally.ready_delta -= 1;
         effects.tally.delivered += 1;
         effects.tally.redelivered += u64::from(state.redelivered);
         effects.tally.unsettled_delta += 1;
@@ -67,12 +97,13 @@ impl Queue {
                 subscription: subscription.id,
                 count: state.deliveries.saturating_add(1),
                 redelivered: state.redelivered,
+                first_of_group,
             },
         );
         subscription.inflight.push(tag, entry);
         subscription.in_ring = subscription.has_credit();
         if subscription.in_ring {
-            self.ring.push_back(key);
+            self.ring.push(subscription.options.priority, key);
         }
     }
 
@@ -82,9 +113,10 @@ impl Queue {
             let entry = self.pending.peek()?;
             if entry.message.expired(now.wall) {
                 let entry = self.pending.pop()?;
-                effects.tally.ready_delta -= 1;
-                effects.tally.expired += 1;
-                self.drop_entry(&entry, effects);
+                self.drop_expired(&entry, effects);
+                if self.aside.is_some() {
+                    return None;
+                }
                 continue;
             }
             if self.policy.keep == Keep::All
@@ -101,6 +133,13 @@ impl Queue {
             return self.pending.pop();
         }
         None
+    }
+
+    /// Forgets a waiting message whose time is over.
+    pub(super) fn drop_expired(&mut self, entry: &Entry, effects: &mut Effects) {
+        effects.tally.ready_delta -= 1;
+        effects.tally.expired += 1;
+        self.drop_entry(entry, effects);
     }
 
     /// Forgets a message for good.

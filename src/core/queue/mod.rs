@@ -5,12 +5,16 @@
 //! message that the store knows leaves by exactly one `Remove`, or by the `Remove` that a `Forward`
 //! carries.
 
+mod aside;
+mod choose;
 mod dispatch;
+mod exclusive;
 mod horizon;
 mod settle;
 mod transact;
+mod turns;
+mod unmatched;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::destination::DestinationName;
@@ -24,9 +28,12 @@ use super::policy::{DestinationPolicy, Keep};
 use super::request::SubscribeOptions;
 use super::subscription::{Slots, Subscription};
 use super::time::Now;
+use aside::Aside;
 use horizon::Horizon;
+use turns::Turns;
 
 pub use transact::Reserved;
+pub(super) use unmatched::Cursors;
 
 /// Under memory pressure a queue keeps no more than this in memory, in bytes.
 const PRESSED_WINDOW: u64 = 64 * 1024;
@@ -45,8 +52,16 @@ pub struct Queue {
     horizon: Horizon,
     pending: Pending,
     subscriptions: Slots<Subscription>,
-    /// Those that can be given something, in turn; each at most once.
-    ring: VecDeque<SubscriptionKey>,
+    /// Those that can be given something.
+    ring: Turns,
+    /// The one that has the queue for itself.
+    exclusive: Option<SubscriptionKey>,
+    /// Subscriptions that want only some of the messages.
+    picky: usize,
+    /// How many subscriptions there ever were.
+    arrivals: u64,
+    /// What is past its turn; only while there are groups, or something that nobody wanted.
+    aside: Option<Box<Aside>>,
     unsettled: u64,
 }
 
@@ -96,7 +111,11 @@ impl Queue {
             horizon: Horizon::default(),
             pending: Pending::default(),
             subscriptions: Slots::default(),
-            ring: VecDeque::new(),
+            ring: Turns::default(),
+            exclusive: None,
+            picky: 0,
+            arrivals: 0,
+            aside: None,
             unsettled: 0,
         }
     }
@@ -131,12 +150,22 @@ impl Queue {
 
     /// Messages that wait, in memory and on disk.
     pub fn ready_count(&self) -> u64 {
-        self.pending.count()
+        self.pending.count() + self.aside.as_ref().map_or(0, |aside| aside.len())
     }
 
     /// Bytes of messages that wait, in memory and on disk.
     pub fn ready_bytes(&self) -> u64 {
-        self.pending.bytes()
+        self.pending.bytes() + self.aside.as_ref().map_or(0, |aside| aside.bytes)
+    }
+
+    /// Message groups that have messages, or have not been forgotten.
+    pub fn group_count(&self) -> usize {
+        self.aside.as_ref().map_or(0, |aside| aside.groups.len())
+    }
+
+    /// Bytes of waiting messages in memory.
+    fn resident_bytes(&self) -> u64 {
+        self.pending.resident_bytes() + self.aside.as_ref().map_or(0, |aside| aside.resident)
     }
 
     /// Deliveries that are not settled.
@@ -162,13 +191,12 @@ impl Queue {
         effects: &mut Effects,
     ) -> Result<Option<usize>, Refusal> {
         let bytes = message.footprint() as u64;
-        if self.pending.bytes().saturating_add(bytes) > self.policy.max_bytes
-            && !self.pending.is_empty()
-        {
+        let waiting = self.ready_bytes();
+        if waiting.saturating_add(bytes) > self.policy.max_bytes && waiting > 0 {
             return Err(Refusal::Full {
                 what: "the queue",
                 key: "destination.max_bytes",
-                actual: self.pending.bytes(),
+                actual: waiting,
                 limit: self.policy.max_bytes,
             });
         }
@@ -201,26 +229,32 @@ impl Queue {
     fn admit(
         &mut self,
         now: Now,
-        message: Arc<Message>,
+        mut message: Arc<Message>,
         pressed: bool,
         effects: &mut Effects,
     ) -> Option<usize> {
         effects.tally.routed += 1;
         self.last_position = self.last_position.next();
         let position = self.last_position;
+        self.keep_behind_its_group(position, &mut message);
         let durable = message.persistent && self.policy.keep == Keep::All;
         let stored = durable.then(|| self.put(position, &message, effects));
         let entry = Entry {
             position,
             message,
             state: None,
+            group: None,
             stored: durable,
             covered: position <= self.horizon.requested(),
         };
-        if self.pending.is_empty() && self.ring_front().is_some() {
+        if self.pending.is_empty() && self.ring_front().is_some() && !self.aside_is_full() {
             effects.tally.memory_delta += signed(entry.bytes());
+            effects.tally.ready_delta += 1;
             self.pending.passed(position);
-            self.give_to_next(entry, effects);
+            self.place_entry(now, entry, effects);
+            if self.aside.is_some() {
+                self.dispatch(now, effects);
+            }
         } else {
             self.wait(entry, pressed, effects);
             self.dispatch(now, effects);
@@ -298,13 +332,12 @@ impl Queue {
     /// Whether senders of messages that nobody has to store should pause for a moment: consumers are
     /// there and behind, and the disk is a detour.
     pub fn is_behind(&self) -> bool {
-        self.pending.resident_bytes() > self.policy.memory_window_bytes / 2
-            && self.subscriptions.len() > 0
+        self.resident_bytes() > self.policy.memory_window_bytes / 2 && self.subscriptions.len() > 0
     }
 
     /// Whether consumers have caught up so far that senders can go on.
     pub fn has_caught_up(&self) -> bool {
-        self.pending.resident_bytes() <= self.policy.memory_window_bytes / 4
+        self.resident_bytes() <= self.policy.memory_window_bytes / 4
     }
 
     /// Starts to give messages to a new subscription.
@@ -315,7 +348,13 @@ impl Queue {
         options: SubscribeOptions,
         effects: &mut Effects,
     ) -> SubscriptionKey {
-        let key = self.subscriptions.insert(Subscription::new(id, options));
+        self.arrivals += 1;
+        let mut subscription = Subscription::new(id, options);
+        subscription.arrived = self.arrivals;
+        self.picky += usize::from(subscription.is_picky());
+        let key = self.subscriptions.insert(subscription);
+        self.admit_exclusive(now, key);
+        self.share_groups();
         self.rejoin(key);
         self.dispatch(now, effects);
         self.check_invariants();
@@ -350,14 +389,14 @@ impl Queue {
         self.paging = false;
         let before = self.pending.resident_bytes();
         let ready_before = self.pending.count();
-        let horizon = &self.horizon;
+        let horizon = self.horizon;
         let entries = page.messages.into_iter().map(|stored| {
-            let mut state = stored.state;
-            state.redelivered |= horizon.flags(stored.position) && stored.message.persistent;
+            let state = state_found(&horizon, &stored);
             Entry {
                 position: stored.position,
                 message: stored.message,
-                state: (state != DeliveryState::default()).then(|| Box::new(state)),
+                state,
+                group: None,
                 stored: true,
                 covered: false,
             }
@@ -386,7 +425,7 @@ impl Queue {
     /// and was not delivered since is known by nothing else.
     pub fn seal(&mut self, effects: &mut Effects) {
         if self.defined && self.unsettled == 0 {
-            self.horizon.seal(self.id, self.pending.is_empty(), effects);
+            self.horizon.seal(self.id, self.ready_count() == 0, effects);
         }
     }
 
@@ -417,22 +456,23 @@ impl Queue {
     /// Recounts everything, in debug builds, unless the queue is so long that it would take over.
     #[cfg(any(debug_assertions, test))]
     fn check_invariants(&self) {
-        if self.pending.count() > 200 || self.unsettled > 200 {
+        if self.ready_count() > 200 || self.unsettled > 200 {
             return;
         }
         self.pending.check_invariants();
+        self.check_aside();
         let mut unsettled = 0;
         for (key, subscription) in self.subscriptions.iter() {
             subscription.inflight.check_invariants();
             unsettled += subscription.inflight.live() as u64;
-            let turns = self.ring.iter().filter(|other| **other == key).count();
+            let turns = self.ring.iter().filter(|(_, other)| *other == key).count();
             assert_eq!(
                 turns,
                 usize::from(subscription.in_ring),
                 "turns of a subscription"
             );
             assert!(
-                subscription.in_ring || !subscription.has_credit(),
+                subscription.in_ring || !self.is_ready(key),
                 "a subscription with credit has no turn"
             );
         }
@@ -441,6 +481,13 @@ impl Queue {
 
     #[cfg(not(any(debug_assertions, test)))]
     fn check_invariants(&self) {}
+}
+
+/// What has happened to a message that was read from the store, as far as anybody knows.
+fn state_found(horizon: &Horizon, stored: &StoredMessage) -> Option<Box<DeliveryState>> {
+    let mut state = stored.state;
+    state.redelivered |= horizon.flags(stored.position) && stored.message.persistent;
+    (state != DeliveryState::default()).then(|| Box::new(state))
 }
 
 /// A count as a change of a gauge.

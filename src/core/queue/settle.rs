@@ -67,13 +67,17 @@ impl Queue {
         let Some(subscription) = self.subscriptions.get_mut(key) else {
             return;
         };
+        let picky = usize::from(subscription.is_picky() && !subscription.ended);
         subscription.ended = true;
+        self.picky -= picky;
         let taken = subscription.inflight.take_unmarked();
         let written = failed_through.unwrap_or_default();
         for (index, (tag, entry)) in taken.into_iter().enumerate() {
             let failed = index == 0 && tag <= written;
             self.conclude(now, entry, Outcome::Modify { failed }, effects);
         }
+        self.leave_groups(now, key);
+        self.pass_exclusive_on(key);
         self.remove_if_over(key);
         self.dispatch(now, effects);
         self.check_invariants();
@@ -84,9 +88,9 @@ impl Queue {
         let over = |s: &super::Subscription| s.ended && s.inflight.live() == 0;
         if self.subscriptions.get(key).is_some_and(over) {
             self.subscriptions.remove(key);
-            self.ring.retain(|other| *other != key);
-            if self.subscriptions.len() == 0 {
-                self.ring = std::collections::VecDeque::new();
+            self.ring.remove(key);
+            if let Some(aside) = &mut self.aside {
+                aside.forget_hungry(key);
             }
         }
     }
@@ -104,20 +108,32 @@ impl Queue {
         if outcome == Outcome::Accept {
             effects.tally.accepted += 1;
             self.drop_entry(&entry, effects);
+            if let Some(group) = entry.group {
+                self.group_settled(now, group);
+            }
             return;
         }
         effects.tally.returned += 1;
         match judge(&self.policy, entry.state(), outcome, now.wall) {
             Verdict::DeadLetter(state, cause) if self.policy.dead_letter_queue != self.name => {
                 self.forward_dead(now, &entry, state, cause, effects);
+                if let Some(group) = entry.group {
+                    self.group_settled(now, group);
+                }
             }
             Verdict::Again(state) | Verdict::DeadLetter(state, _) => {
-                self.put_back(entry, state, effects);
+                self.put_back(now, entry, state, effects);
             }
         }
     }
 
-    fn put_back(&mut self, mut entry: Entry, state: DeliveryState, effects: &mut Effects) {
+    fn put_back(
+        &mut self,
+        now: Now,
+        mut entry: Entry,
+        state: DeliveryState,
+        effects: &mut Effects,
+    ) {
         if state != entry.state() {
             entry.state = Some(Box::new(state));
             if entry.stored && entry.message.persistent {
@@ -128,7 +144,11 @@ impl Queue {
             }
         }
         effects.tally.ready_delta += 1;
-        self.pending.push(entry);
+        if entry.group.is_some() {
+            self.rejoin_line(now, entry, effects);
+        } else {
+            self.pending.push(entry);
+        }
     }
 
     fn forward_dead(

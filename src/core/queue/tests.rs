@@ -18,6 +18,7 @@ fn policy() -> DestinationPolicy {
         max_bytes: u64::MAX,
         redelivery_max: 6,
         dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
+        groups: crate::core::GroupPolicy::default(),
     }
 }
 
@@ -44,6 +45,7 @@ fn message(number: u64) -> Message {
         priority: Priority::DEFAULT,
         persistent: false,
         body_kind: crate::core::BodyKind::Text,
+        grouped: false,
         encoded: Encoded::default(),
         provenance: None,
     }
@@ -64,10 +66,7 @@ fn send(queue: &mut Queue, message: Message, effects: &mut Effects) -> Option<us
 }
 
 fn subscribe(queue: &mut Queue, id: u32, prefetch: u32, effects: &mut Effects) -> SubscriptionKey {
-    let options = SubscribeOptions {
-        prefetch,
-        mode: AckMode::ClientIndividual,
-    };
+    let options = SubscribeOptions::new(prefetch, AckMode::ClientIndividual);
     queue.subscribe(NOW, SubscriptionId(id), options, effects)
 }
 
@@ -197,10 +196,7 @@ fn an_expired_message_is_dropped_on_arrival_and_at_dispatch() {
         wall: Timestamp(1_001),
         ..NOW
     };
-    let options = SubscribeOptions {
-        prefetch: 1,
-        mode: AckMode::Auto,
-    };
+    let options = SubscribeOptions::new(1, AckMode::Auto);
     queue.subscribe(later, SubscriptionId(1), options, &mut effects);
     assert_eq!(delivered(&mut effects), []);
     assert_eq!(changes(&mut effects), ["define", "put 1", "remove 1"]);

@@ -157,6 +157,7 @@ impl Queue {
             position: reserved.position,
             message,
             state: None,
+            group: None,
             stored: reserved.stored,
             covered: reserved.covered,
         };

@@ -122,6 +122,14 @@ impl Topic {
             if reader.subscription.ended {
                 continue;
             }
+            if !reader.subscription.wants(message) {
+                if reader.cursor == position {
+                    reader.cursor = position.next();
+                } else {
+                    behind += 1;
+                }
+                continue;
+            }
             effects.tally.routed += 1;
             if reader.cursor == position && reader.is_free() {
                 reader.cursor = position.next();
@@ -268,6 +276,9 @@ impl Topic {
                 effects.tally.expired += 1;
                 continue;
             }
+            if !reader.subscription.wants(&entry.message) {
+                continue;
+            }
             self.unsettled += 1;
             reader.give(key, entry, effects);
         }
@@ -324,6 +335,7 @@ impl Reader {
                 subscription: self.subscription.id,
                 count: state.deliveries.saturating_add(1),
                 redelivered: state.redelivered,
+                first_of_group: false,
             },
         );
         if !self.subscription.counts_only() {
@@ -340,6 +352,7 @@ impl Entry {
             position,
             message,
             state: None,
+            group: None,
             stored: false,
             covered: true,
         }

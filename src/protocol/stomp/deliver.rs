@@ -65,6 +65,9 @@ impl Peer {
             number(buffer, u64::from(delivery.count));
             buffer.push(b'\n');
         }
+        if delivery.first_of_group {
+            buffer.extend_from_slice(b"JMSXGroupFirstForConsumer:true\n");
+        }
         let message = &*delivery.message;
         let encoded = &message.encoded;
         if let Some(provenance) = &message.provenance {

@@ -24,6 +24,9 @@ use crate::protocol::report::{add, kind_index};
 /// What the broker's own header lines of a message take at most, beside the destination, in bytes.
 const OWN_LINES: usize = 200;
 
+/// The longest name of a message group, in bytes: names are kept as long as the group is.
+const GROUP_NAME_MAX: usize = 1024;
+
 /// A message of which all but the body is known.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -35,6 +38,7 @@ pub(super) struct Draft {
     priority: Priority,
     persistent: bool,
     body_kind: BodyKind,
+    grouped: bool,
     form: Form,
     id: MessageId,
 }
@@ -49,6 +53,7 @@ struct Known<'a> {
     timestamp: Option<u64>,
     length_given: bool,
     kind: Option<BodyKind>,
+    grouped: bool,
 }
 
 impl Peer {
@@ -115,6 +120,7 @@ impl Peer {
             } else {
                 BodyKind::Text
             }),
+            grouped: known.grouped,
             destination,
             form,
             id,
@@ -149,6 +155,7 @@ impl Peer {
             priority: draft.priority,
             persistent: draft.persistent,
             body_kind: draft.body_kind,
+            grouped: draft.grouped,
             encoded: Encoded {
                 form: draft.form,
                 bytes: Bytes::from(block),
@@ -356,13 +363,22 @@ fn check_property(
             known.kind = Some(message_type(value)?);
             return Ok(());
         }
+        b"JMSXGroupID" => {
+            known.grouped = is_group(value)?;
+            return Ok(());
+        }
+        b"JMSXGroupSeq" => {
+            let sequence: Option<i32> = self::value(value);
+            let expected = "a whole number";
+            sequence.ok_or_else(|| Refused::invalid("JMSXGroupSeq", value, expected))?;
+            return Ok(());
+        }
         b"reply-to" if is_temporary(value) => "a temporary destination",
         b"transformation"
             if is_transformation(value) && headers.get(b"content-length").is_none() =>
         {
             "a transformation"
         }
-        b"JMSXGroupID" | b"JMSXGroupSeq" => "a message group",
         b"AMQ_SCHEDULED_DELAY"
         | b"AMQ_SCHEDULED_PERIOD"
         | b"AMQ_SCHEDULED_REPEAT"
@@ -377,6 +393,20 @@ fn check_property(
         _ => return Ok(()),
     };
     Err(Refused::unbuilt(name, what))
+}
+
+/// Whether a message belongs to a group. An empty name is none.
+fn is_group(name: &[u8]) -> Result<bool, Refused> {
+    if name.len() > GROUP_NAME_MAX {
+        return Err(Refused::new(
+            Code::InvalidHeader,
+            format!(
+                "The JMSXGroupID has {} bytes; at most {GROUP_NAME_MAX} are allowed",
+                name.len()
+            ),
+        ));
+    }
+    Ok(!name.is_empty())
 }
 
 fn message_type(value: &[u8]) -> Result<BodyKind, Refused> {

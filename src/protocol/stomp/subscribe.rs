@@ -31,7 +31,7 @@ impl Peer {
         reject_unbuilt(headers)?;
         let name = self.new_name(headers)?;
         let mode = ack_mode(headers);
-        let prefetch = self.prefetch(destination.kind(), headers)?;
+        let options = self.options(destination.kind(), mode, headers)?;
         let kind = destination.kind();
         let subscription = Subscription {
             prefix: self.message_prefix(name.as_deref(), mode),
@@ -54,7 +54,7 @@ impl Peer {
         requests.push(Request::Subscribe {
             subscription: id,
             destination,
-            options: SubscribeOptions { prefetch, mode },
+            options,
             token,
         });
         Ok(())
@@ -189,6 +189,23 @@ impl Peer {
         prefix.into()
     }
 
+    /// On which terms the peer wants to receive.
+    fn options(
+        &self,
+        kind: Kind,
+        mode: AckMode,
+        headers: &Headers<'_>,
+    ) -> Result<SubscribeOptions, Refused> {
+        let any_of = |names: &[&[u8]]| names.iter().any(|name| is_on(headers, name));
+        let no_local = any_of(&[b"activemq.noLocal", b"no-local"]);
+        Ok(SubscribeOptions {
+            no_local: no_local.then_some(self.id),
+            priority: consumer_priority(headers)?,
+            exclusive: any_of(&[b"activemq.exclusive"]),
+            ..SubscribeOptions::new(self.prefetch(kind, headers)?, mode)
+        })
+    }
+
     /// How many deliveries the subscription may hold. `activemq.prefetchSize:0`, which with
     /// `ActiveMQ` never delivers anything, is taken for one at a time; `prefetch-count:0` is without
     /// bound, as with RabbitMQ.
@@ -210,6 +227,24 @@ impl Peer {
             Kind::Topic => self.config.topic_prefetch,
         })
     }
+}
+
+/// Whether a header says `true`.
+fn is_on(headers: &Headers<'_>, name: &[u8]) -> bool {
+    let value = headers.get(name);
+    value.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"true"))
+}
+
+/// The consumer priority, in the spelling of `ActiveMQ` or of `RabbitMQ`.
+fn consumer_priority(headers: &Headers<'_>) -> Result<i8, Refused> {
+    let spellings = ["activemq.priority", "x-priority"];
+    let given = spellings
+        .iter()
+        .find_map(|name| Some((*name, headers.get(name.as_bytes())?)));
+    let Some((name, text)) = given else {
+        return Ok(0);
+    };
+    value(&text).ok_or_else(|| Refused::invalid(name, &text, "a whole number from -128 to 127"))
 }
 
 /// As with `ActiveMQ`, what is none of the three words is `auto`.
@@ -234,12 +269,7 @@ fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
             | b"durable-subscription-name"
             | b"durable-subscriber-name" => "a durable subscription",
             b"durable" | b"persistent" if on => "a durable subscription",
-            b"activemq.noLocal" | b"no-local" if on => "not hearing one's own messages",
-            b"activemq.exclusive" if on => "an exclusive consumer",
             b"activemq.retroactive" if on => "earlier messages of a topic",
-            b"activemq.priority" | b"x-priority" if value.trim_ascii() != b"0" => {
-                "a consumer priority"
-            }
             b"consumer-window-size" => "a window in bytes",
             b"transformation" if is_transformation(&value) => "a transformation",
             name if looks_durable(name) => {

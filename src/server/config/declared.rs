@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::kind::{
     Address, AddressOrOff, Count, CountOrAuto, FilePath, Line, LogFilter, OneOf, Portion, Ratio,
-    Size, SizeOrUnlimited, SomeOf, Switch, Time, Words,
+    Size, SizeOrUnlimited, SomeOf, Switch, Time, TimeOrNever, Words,
 };
 use super::load::Reader;
 use super::setting::{Section, Setting, section, words};
@@ -24,7 +24,7 @@ const DAY: u64 = 24 * HOUR;
 pub(super) const BASE: [(&str, &str); 1] = [("listener.stomp.bind", "127.0.0.1:61613")];
 
 /// Every table, in the order of the sample file.
-pub(super) const SECTIONS: [Section; 12] = [
+pub(super) const SECTIONS: [Section; 13] = [
     Broker::SECTION,
     Memory::SECTION,
     Disk::SECTION,
@@ -34,6 +34,7 @@ pub(super) const SECTIONS: [Section; 12] = [
     Http::SECTION,
     Limits::SECTION,
     Destination::SECTION,
+    Groups::SECTION,
     Auth::SECTION,
     Server::SECTION,
     Log::SECTION,
@@ -262,6 +263,30 @@ section! {
         redelivery_max: u32 = Count { min: 0, max: 1_000_000 }, "6";
         /// The queue for messages that could not be consumed.
         dead_letter_queue: String = Line { min: 1, max: 1_000 }, "ActiveMQ.DLQ";
+    }
+}
+
+words! {
+    /// What happens to message groups when a consumer joins.
+    Rebalance {
+        /// They stay where they are.
+        Off = "off",
+        /// It gets its share, each group once what is in flight of it is settled.
+        Drain = "drain",
+        /// It gets its share at once, and may overtake what is in flight.
+        Immediate = "immediate",
+    }
+}
+
+section! {
+    /// Message groups: messages with the same JMSXGroupID go to one consumer, in their order.
+    Groups at "groups" {
+        /// What happens when a consumer joins: nothing, or it gets its share, with or without waiting.
+        rebalance: Rebalance = OneOf::<Rebalance>(PhantomData), "drain";
+        /// Groups without messages that keep their consumer, for each queue.
+        remember: u32 = Count { min: 0, max: 10_000_000 }, "1024";
+        /// How long a group without messages keeps its consumer.
+        idle_release: Option<Duration> = TimeOrNever { min: 1, max: 365 * DAY }, "never";
     }
 }
 

@@ -67,6 +67,12 @@ pub(super) struct Time {
     pub(super) max: u64,
 }
 
+/// A duration, or "never".
+pub(super) struct TimeOrNever {
+    pub(super) min: u64,
+    pub(super) max: u64,
+}
+
 /// `true` or `false`.
 pub(super) struct Switch;
 
@@ -295,6 +301,25 @@ impl Kind for Time {
     fn read(&self, raw: &Raw) -> Option<Duration> {
         let [min, max] = [self.min, self.max].map(Duration::from_millis);
         units::duration(text(raw)?).filter(|value| (min..=max).contains(value))
+    }
+}
+
+impl Spelling for TimeOrNever {
+    fn expects(&self) -> String {
+        let (min, max) = (self.min, self.max);
+        format!("\"never\" or {}", Time { min, max }.expects())
+    }
+}
+
+impl Kind for TimeOrNever {
+    type Value = Option<Duration>;
+
+    fn read(&self, raw: &Raw) -> Option<Option<Duration>> {
+        if text(raw) == Some("never") {
+            return Some(None);
+        }
+        let (min, max) = (self.min, self.max);
+        Time { min, max }.read(raw).map(Some)
     }
 }
 

@@ -21,8 +21,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use declared::{
-    Anonymous, Auth, Automatic, Broker, Destination, Disk, Durability, Engine, ErrorMode,
-    HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, NackMode, Protocol, Server, Store,
+    Anonymous, Auth, Automatic, Broker, Destination, Disk, Durability, Engine, ErrorMode, Groups,
+    HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, NackMode, Protocol, Rebalance,
+    Server, Store,
 };
 pub use load::{Override, Sources};
 pub use problem::Problems;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How queues and topics behave.
     pub destination: Destination,
+    /// Message groups.
+    pub groups: Groups,
     /// Who may connect.
     pub auth: Auth,
     /// How sockets are served.
@@ -110,6 +113,7 @@ impl Settings {
         let http = Http::read(reader, "");
         let limits = Limits::read(reader, "");
         let destination = Destination::read(reader, "");
+        let groups = Groups::read(reader, "");
         let auth = Auth::read(reader, "");
         let server = Server::read(reader, "");
         let log = Log::read(reader, "");
@@ -131,6 +135,7 @@ impl Settings {
             http: http?,
             limits: limits?,
             destination: destination?,
+            groups: groups?,
             auth: auth?,
             server: server?,
             log: log?,

@@ -1,0 +1,109 @@
+//! Reading single properties of a message out of its encoded form.
+
+use std::borrow::Cow;
+
+use super::message::{Encoded, Form, Message};
+
+/// The group that a message belongs to, as its sender said (`JMSXGroupID`, `JMSXGroupSeq`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Membership<'a> {
+    pub(super) group: Cow<'a, [u8]>,
+    /// 1 asks for the group to be given anew, a negative number closes it; others mean nothing.
+    pub(super) sequence: i32,
+}
+
+impl Message {
+    /// The group that it belongs to.
+    pub(super) fn membership(&self) -> Option<Membership<'_>> {
+        if !self.grouped {
+            return None;
+        }
+        let group = self.encoded.property(b"JMSXGroupID")?;
+        let sequence = self.encoded.property(b"JMSXGroupSeq");
+        let sequence = sequence.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
+        Some(Membership {
+            group,
+            sequence: sequence.unwrap_or(0),
+        })
+    }
+}
+
+impl Encoded {
+    /// The value of a property, or of what the broker itself says of the message, by its name as
+    /// STOMP spells it; the first one of that name.
+    pub(super) fn property(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let end = (self.body_start as usize).min(self.bytes.len());
+        let mut rest = self.bytes.get(..end)?;
+        while !rest.is_empty() {
+            let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let (line, behind) = rest.split_at_checked(length)?;
+            if let Some(value) = line.strip_prefix(name)
+                && let Some(value) = value.strip_prefix(b":")
+            {
+                return Some(match self.form {
+                    Form::StompPlain => Cow::Borrowed(value),
+                    Form::StompEscaped => unescape(value),
+                });
+            }
+            rest = behind.get(1..).unwrap_or_default();
+        }
+        None
+    }
+}
+
+/// Takes the escapes of STOMP 1.2 out of a value.
+fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = memchr::memchr(b'\\', value) else {
+        return Cow::Borrowed(value);
+    };
+    let (plain, mut rest) = value.split_at_checked(first).unwrap_or((value, &[]));
+    let mut out = Vec::with_capacity(value.len());
+    out.extend_from_slice(plain);
+    while let Some((byte, behind)) = rest.split_first() {
+        let escaped = (*byte == b'\\').then(|| behind.first()).flatten();
+        let (byte, behind) = match escaped {
+            Some(b'n') => (b'\n', 2),
+            Some(b'r') => (b'\r', 2),
+            Some(b'c') => (b':', 2),
+            Some(b'\\') => (b'\\', 2),
+            _ => (*byte, 1),
+        };
+        out.push(byte);
+        rest = rest.get(behind..).unwrap_or_default();
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(form: Form, head: &str) -> Encoded {
+        Encoded {
+            form,
+            bytes: format!("{head}\n\nbody:x\n\0").into_bytes().into(),
+            body_start: u32::try_from(head.len() + 2).unwrap(),
+            body_length: 7,
+        }
+    }
+
+    #[test]
+    fn the_first_property_of_a_name_counts_and_the_body_is_none() {
+        let some = encoded(Form::StompPlain, "ab:1\na:2\na:3\ncolon:x:y\nempty:");
+        assert_eq!(some.property(b"a").as_deref(), Some(b"2".as_slice()));
+        assert_eq!(some.property(b"colon").as_deref(), Some(b"x:y".as_slice()));
+        assert_eq!(some.property(b"empty").as_deref(), Some(b"".as_slice()));
+        assert_eq!(some.property(b"body"), None);
+        assert_eq!(some.property(b""), None);
+    }
+
+    #[test]
+    fn escapes_are_taken_out_of_values_that_have_them() {
+        let head = r"a:one\ntwo\cthree\\four\r\x\";
+        let some = encoded(Form::StompEscaped, head);
+        let expected = b"one\ntwo:three\\four\r\\x\\".as_slice();
+        assert_eq!(some.property(b"a").as_deref(), Some(expected));
+        let plain = encoded(Form::StompPlain, head);
+        assert_eq!(plain.property(b"a").as_deref(), Some(&head.as_bytes()[2..]));
+    }
+}

@@ -1,0 +1,108 @@
+//! Messages that are past their turn: they wait for the consumer of their group, or for one that
+//! wants them, and hold up nobody. Beyond the memory window only their places are kept, and they are
+//! read back from the store when they can be given.
+
+use std::collections::VecDeque;
+
+use super::super::effect::SubscriptionKey;
+use super::super::id::Position;
+use super::super::message::Priority;
+use super::super::message_group::{GroupKey, Groups, Slot};
+use super::unmatched::Unmatched;
+
+/// Messages set aside, and who looks for some among them.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    pub(super) groups: Groups,
+    pub(super) unmatched: Unmatched,
+    /// Subscriptions that can be given something and may find it here.
+    hungry: VecDeque<SubscriptionKey>,
+    /// What is being read back from the store.
+    pub(super) fetching: Option<Place>,
+    /// Bytes of messages that wait here, wherever they are.
+    pub(super) bytes: u64,
+    /// Bytes of those in memory.
+    pub(super) resident: u64,
+}
+
+/// Where a message waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// In the line of a group, or with those that nobody wanted.
+    pub(super) group: Option<GroupKey>,
+    pub(super) priority: Priority,
+    pub(super) position: Position,
+}
+
+impl Aside {
+    /// How many messages wait here.
+    pub(super) fn len(&self) -> u64 {
+        self.groups.waiting() + self.unmatched.len()
+    }
+
+    /// What places and groups cost beside the messages, in bytes.
+    pub(super) fn overhead(&self) -> u64 {
+        self.len() * Slot::COST + self.groups.len() as u64 * Groups::COST
+    }
+
+    /// Whether nothing of it is needed any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.len() == 0 && self.groups.len() == 0 && self.fetching.is_none()
+    }
+
+    /// A subscription may find something here.
+    pub(super) fn add_hungry(&mut self, key: SubscriptionKey) {
+        self.hungry.push_back(key);
+    }
+
+    /// A subscription has ended.
+    pub(super) fn forget_hungry(&mut self, key: SubscriptionKey) {
+        self.hungry.retain(|other| *other != key);
+    }
+
+    #[cfg(any(debug_assertions, test))]
+    pub(super) fn is_hungry(&self, key: SubscriptionKey) -> bool {
+        self.hungry.contains(&key)
+    }
+
+    /// A subscription that is to look, behind so many others.
+    pub(super) fn hungry(&self, place: usize) -> Option<SubscriptionKey> {
+        self.hungry.get(place).copied()
+    }
+
+    /// It found something, and lets others look before it looks again.
+    pub(super) fn served(&mut self, place: usize) {
+        let served = self.hungry.remove(place);
+        self.hungry.extend(served);
+    }
+
+    /// It found nothing.
+    pub(super) fn sated(&mut self, place: usize) {
+        self.hungry.remove(place);
+    }
+
+    /// The place of a message, if it has one.
+    pub(super) fn slot_mut(&mut self, place: Place) -> Option<&mut Slot> {
+        match place.group {
+            Some(group) => self.groups.slot_mut(group, place.position),
+            None => self.unmatched.slot_mut(place.priority, place.position),
+        }
+    }
+
+    /// Takes a message out: the first of its group, or one that nobody wanted.
+    pub(super) fn take(&mut self, place: Place) -> Option<Slot> {
+        let slot = match place.group {
+            Some(group) => self.groups.take_head(group).map(|waiting| waiting.slot)?,
+            None => self.unmatched.take(place.priority, place.position)?,
+        };
+        self.bytes -= slot.bytes();
+        self.resident -= slot.resident();
+        Some(slot)
+    }
+
+    /// Counts a message that was added.
+    pub(super) fn added(&mut self, bytes: u64, resident: u64) {
+        self.bytes += bytes;
+        self.resident += resident;
+    }
+}
