@@ -14,6 +14,7 @@ mod id;
 mod inflight;
 mod message;
 mod message_group;
+mod pattern;
 mod pending;
 mod persist;
 mod policy;
@@ -37,6 +38,7 @@ pub use message::{
     BodyKind, DeliveryState, Encoded, Form, Message, Priority, Provenance, StoredAt,
 };
 pub use message_group::{GroupPolicy, Rebalance};
+pub use pattern::{Pattern, PatternTrie};
 pub use persist::Persist;
 pub use policy::{DestinationPolicy, Keep};
 pub use queue::{Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
