@@ -20,8 +20,11 @@ const SUBSCRIPTIONS: usize = 100_000;
 const NAMES: usize = 500_000;
 const ROUNDS: usize = 9;
 
+/// A pattern or name for each number.
+type Text = fn(usize) -> String;
+
 /// Half of them with each pattern.
-fn subscribe(patterns: [fn(usize) -> String; 2]) -> PatternTrie<usize> {
+fn subscribe(patterns: [Text; 2]) -> PatternTrie<usize> {
     let mut trie = PatternTrie::default();
     for number in 0..SUBSCRIPTIONS / 2 {
         for pattern in patterns {
@@ -32,7 +35,7 @@ fn subscribe(patterns: [fn(usize) -> String; 2]) -> PatternTrie<usize> {
 }
 
 /// Names in an order that no cache likes, the same in each run.
-fn names(name: fn(usize) -> String) -> Vec<String> {
+fn names(name: Text) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(7);
     (0..NAMES)
         .map(|_| name(random.usize(..SUBSCRIPTIONS / 2)))
@@ -52,7 +55,7 @@ fn measure(trie: &PatternTrie<usize>, names: &[String]) -> f64 {
 }
 
 fn main() {
-    let cases: [(_, [fn(usize) -> String; 2], fn(usize) -> String); 3] = [
+    let cases: [(_, [Text; 2], Text); 3] = [
         (
             "orders.<n>.> and *.<n>.eu",
             [|n| format!("orders.{n}.>"), |n| format!("*.{n}.eu")],

@@ -95,6 +95,8 @@ fn a_pattern_is_shown_as_it_was_written() {
 }
 
 mod properties {
+    use proptest::collection::vec;
+    use proptest::option;
     use proptest::prelude::*;
 
     use super::*;
@@ -125,19 +127,22 @@ mod properties {
         }
 
         #[test]
-        fn a_captured_name_can_be_put_together_again(
-            pattern in "[ab*](\\.[ab*]){0,4}(\\.>)?",
-            name in "[ab](\\.[ab]){0,4}",
+        fn a_name_is_captured_as_it_was_made(
+            levels in vec(("[ab*]", "[abc]{0,2}"), 1..5),
+            rest in option::of("[ab](\\.[ab]{0,1}){0,3}|"),
         ) {
-            let pattern = Pattern::new(&pattern);
-            prop_assume!(pattern.matches(&name));
-            let mut captured = pattern.captured(&name).into_iter();
-            let levels = pattern.levels().filter_map(|level| match level {
-                Level::Literal(text) => Some(text),
-                Level::One => captured.next(),
-                Level::Rest => captured.next().filter(|rest| !rest.is_empty()),
-            });
-            prop_assert_eq!(levels.collect::<Vec<_>>().join("."), name);
+            let stars = levels.iter().filter(|(level, _)| level == "*");
+            let mut expected: Vec<_> = stars.map(|(_, part)| part.as_str()).collect();
+            let mut pattern: Vec<_> = levels.iter().map(|(level, _)| level.as_str()).collect();
+            let parts = levels.iter().map(|(level, part)| if level == "*" { part } else { level });
+            let mut name: Vec<_> = parts.map(String::as_str).collect();
+            if let Some(rest) = &rest {
+                pattern.push(">");
+                expected.push(rest);
+                name.extend((!rest.is_empty()).then_some(rest.as_str()));
+            }
+            let name = name.join(".");
+            prop_assert_eq!(Pattern::new(&pattern.join(".")).captured(&name), expected);
         }
     }
 }

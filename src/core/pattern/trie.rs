@@ -7,7 +7,7 @@
 //! only many patterns can that all match its front. Nothing here recurses, so that no pattern is too
 //! deep.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::iter;
 
 use super::{Level, Pattern, split_level};
@@ -32,16 +32,13 @@ struct Node<V> {
     literals: Literals<V>,
 }
 
-type Child<V> = (Box<str>, Box<Node<V>>);
-
 /// The children by name. Most nodes have one, for which no map is made.
 #[derive(Debug)]
 struct Literals<V> {
     /// Not in `more`.
-    first: Option<Child<V>>,
-    /// A map with an order, so that the same steps always do the same, and hostile names cost no more
-    /// than others.
-    more: BTreeMap<Box<str>, Box<Node<V>>>,
+    first: Option<(Box<str>, Box<Node<V>>)>,
+    /// Hashed with keys that nobody outside knows, so hostile names cost no more than others.
+    more: HashMap<Box<str>, Node<V>>,
 }
 
 impl<V> Default for PatternTrie<V> {
@@ -111,7 +108,7 @@ impl<V> PatternTrie<V> {
         let nodes = iter::from_fn(move || {
             let node = open.pop()?;
             open.extend(node.star.as_deref());
-            open.extend(node.literals.nodes());
+            open.extend(node.literals.sorted());
             Some(node)
         });
         nodes.flat_map(|node| node.rest.iter().chain(&node.exact))
@@ -186,7 +183,7 @@ impl<V> Default for Node<V> {
             star: None,
             literals: Literals {
                 first: None,
-                more: BTreeMap::new(),
+                more: HashMap::new(),
             },
         }
     }
@@ -225,10 +222,13 @@ impl<V> Node<V> {
         }
     }
 
-    fn take_children(&mut self) -> impl Iterator<Item = Box<Self>> + use<V> {
+    fn take_children(&mut self) -> impl Iterator<Item = Self> + use<V> {
         let Literals { first, more } = &mut self.literals;
-        let literals = first.take().into_iter().chain(std::mem::take(more));
-        literals.map(|(_, node)| node).chain(self.star.take())
+        let boxed = self.star.take().into_iter();
+        let boxed = boxed.chain(first.take().map(|(_, node)| node));
+        boxed
+            .map(|node| *node)
+            .chain(std::mem::take(more).into_values())
     }
 }
 
@@ -246,14 +246,14 @@ impl<V> Literals<V> {
     fn get(&self, name: &str) -> Option<&Node<V>> {
         match &self.first {
             Some((first, node)) if **first == *name => Some(node),
-            Some(_) | None => self.more.get(name).map(|node| &**node),
+            Some(_) | None => self.more.get(name),
         }
     }
 
     fn get_mut(&mut self, name: &str) -> Option<&mut Node<V>> {
         match &mut self.first {
             Some((first, node)) if **first == *name => Some(node),
-            Some(_) | None => self.more.get_mut(name).map(|node| &mut **node),
+            Some(_) | None => self.more.get_mut(name),
         }
     }
 
@@ -280,6 +280,9 @@ impl<V> Literals<V> {
             self.first = None;
         } else {
             self.more.remove(name);
+            if 8 * self.more.len() < self.more.capacity() {
+                self.more.shrink_to(2 * self.more.len());
+            }
         }
     }
 
@@ -287,9 +290,12 @@ impl<V> Literals<V> {
         usize::from(self.first.is_some()) + self.more.len()
     }
 
-    fn nodes(&self) -> impl Iterator<Item = &Node<V>> {
-        let first = self.first.iter().map(|(_, node)| &**node);
-        first.chain(self.more.values().map(|node| &**node))
+    /// All of them, by name: the order of the map differs from run to run.
+    fn sorted(&self) -> impl Iterator<Item = &Node<V>> {
+        let first = self.first.iter().map(|(name, node)| (name, &**node));
+        let mut all: Vec<_> = first.chain(&self.more).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all.into_iter().map(|(_, node)| node)
     }
 }
 

@@ -31,7 +31,7 @@ fn nodes<V>(trie: &PatternTrie<V>) -> usize {
     while let Some(node) = open.pop() {
         count += node.children();
         open.extend(node.star.as_deref());
-        open.extend(node.literals.nodes());
+        open.extend(node.literals.sorted());
     }
     count
 }
@@ -104,6 +104,23 @@ fn a_removed_pattern_leaves_no_node_behind() {
         assert!(trie.is_empty());
         assert_eq!(nodes(&trie), 0);
     }
+}
+
+#[test]
+fn room_for_many_patterns_is_given_back() {
+    let patterns: Vec<_> = (0..1000).map(|n| Pattern::new(&format!("a.{n}"))).collect();
+    let mut trie = PatternTrie::default();
+    for pattern in &patterns {
+        trie.insert(pattern, ());
+    }
+    for (left, pattern) in (0..1000).rev().zip(&patterns) {
+        assert_eq!(trie.remove(pattern, |()| true), Some(()));
+        if let Some(node) = trie.root.literals.get("a") {
+            let room = node.literals.more.capacity();
+            assert!(room <= 8 * left, "room for {room} when {left} are left");
+        }
+    }
+    assert_eq!(nodes(&trie), 0);
 }
 
 #[test]

@@ -96,14 +96,13 @@ proptest! {
         let expected = (start + 1..=start + MINUTES).find(|minute| selected(&fields, local(*minute)));
         let found = cron.unwrap().next_after(Timestamp(start * 60_000 + milliseconds), offset);
         let found = found.map(|found| found.0 / 60_000);
-        match expected {
-            Some(_) => prop_assert_eq!(found, expected, "{}", text),
-            None => {
-                let later = found.is_none_or(|found| {
-                    found > start + MINUTES && selected(&fields, local(found))
-                });
-                prop_assert!(later, "{}: {:?}", text, found);
-            }
+        if expected.is_some() {
+            prop_assert_eq!(found, expected, "{}", text);
+        } else {
+            let later = found.is_none_or(|found| {
+                found > start + MINUTES && selected(&fields, local(found))
+            });
+            prop_assert!(later, "{}: {:?}", text, found);
         }
     }
 
