@@ -217,7 +217,7 @@ impl Queue {
             && !subscription.hungry
         {
             subscription.hungry = true;
-            aside.add_hungry(key);
+            aside.add_hungry(subscription.options.priority, key);
         }
     }
 
