@@ -31,7 +31,7 @@ pub(super) enum Condition {
     Like {
         property: Box<str>,
         negated: bool,
-        pattern: Like,
+        pattern: Box<Like>,
     },
     Null {
         property: Box<str>,

@@ -6,9 +6,9 @@ use nom::branch::alt;
 use nom::bytes::complete::{
     is_not, tag, tag_no_case, take_till, take_until, take_while, take_while1,
 };
-use nom::character::complete::{digit0, digit1, hex_digit1, one_of, satisfy};
+use nom::character::complete::{digit1, hex_digit1, one_of, satisfy};
 use nom::combinator::{map, opt, recognize, value};
-use nom::multi::many0_count;
+use nom::multi::{many0_count, many1_count};
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
@@ -107,10 +107,10 @@ impl<'a> Lexer<'a> {
         if self.rest.starts_with('\'') {
             return self.unclosed("the text", "'");
         }
-        if self.rest.starts_with("\"\"") {
-            return self.unexpected("a name between double quotes", "none");
-        }
-        if self.rest.starts_with('"') {
+        if let Some(name) = self.rest.strip_prefix('"') {
+            if name.starts_with('"') && !name.starts_with("\"\"") {
+                return self.unexpected("a name between double quotes", "none");
+            }
             return self.unclosed("the name", "\"");
         }
         let first = self
@@ -219,7 +219,7 @@ fn number(input: &str) -> IResult<&str, &str> {
     let long = || opt(one_of("lL"));
     alt((
         recognize((tag_no_case("0x"), hex_digit1, long())),
-        recognize((digit1, tag("."), digit0, opt(exponent()))),
+        recognize((digit1, tag("."), opt(digit1), opt(exponent()))),
         recognize((tag("."), digit1, opt(exponent()))),
         recognize((digit1, exponent())),
         recognize((digit1, long())),
@@ -272,7 +272,7 @@ fn text(input: &str) -> IResult<&str, Token<'_>> {
 }
 
 fn quoted_name(input: &str) -> IResult<&str, Token<'_>> {
-    let inside = recognize((is_not("\""), many0_count(alt((is_not("\""), tag("\"\""))))));
+    let inside = recognize(many1_count(alt((is_not("\""), tag("\"\"")))));
     map(delimited(tag("\""), inside, tag("\"")), |name| {
         Token::Name(undoubled(name, "\"\"", "\""))
     })

@@ -14,10 +14,13 @@ impl Parser<'_> {
     /// An operand, and what is asked of it if something is.
     pub(super) fn predicate(&mut self) -> Step<Parsed> {
         let start = self.next.start;
-        let parsed = self.sum()?;
-        let Parsed::Operand(operand) = parsed else {
-            return Ok(parsed);
-        };
+        match self.sum()? {
+            Parsed::Operand(operand) => self.asked_of(operand, start),
+            Parsed::Condition(condition) => Ok(Parsed::Condition(condition)),
+        }
+    }
+
+    fn asked_of(&mut self, operand: Operand, start: usize) -> Step<Parsed> {
         if let Token::Comparison(comparison) = self.next.token {
             return self.comparison(operand, start, comparison);
         }
@@ -25,21 +28,22 @@ impl Parser<'_> {
             return self.is_null(operand, start);
         }
         let negated = self.take(&Token::Keyword(Keyword::Not), "LIKE, IN or BETWEEN")?;
-        let condition = if self.take(&Token::Keyword(Keyword::Between), "a value")? {
-            self.between(operand, negated, start)?
-        } else if self.take(&Token::Keyword(Keyword::In), "'('")? {
-            self.list(operand, negated, start)?
-        } else if self.take(
+        if self.take(&Token::Keyword(Keyword::Between), "a value")? {
+            return self.between(operand, negated, start);
+        }
+        if self.take(&Token::Keyword(Keyword::In), "'('")? {
+            return self.list(operand, negated, start);
+        }
+        if self.take(
             &Token::Keyword(Keyword::Like),
             "a pattern between single quotes",
         )? {
-            self.like(operand, negated, start)?
-        } else if negated {
+            return self.like(operand, negated, start);
+        }
+        if negated {
             return Err(self.missing());
-        } else {
-            return Ok(Parsed::Operand(operand));
-        };
-        Ok(Parsed::Condition(condition))
+        }
+        Ok(Parsed::Operand(operand))
     }
 
     fn comparison(&mut self, left: Operand, start: usize, comparison: Comparison) -> Step<Parsed> {
@@ -63,22 +67,22 @@ impl Parser<'_> {
         Ok(Parsed::Condition(Condition::Null { property, negated }))
     }
 
-    fn between(&mut self, operand: Operand, negated: bool, start: usize) -> Step<Condition> {
+    fn between(&mut self, operand: Operand, negated: bool, start: usize) -> Step<Parsed> {
         self.refuse_boolean(&operand, start)?;
         let low = self.number(Self::sum)?;
         if !self.take(&Token::Keyword(Keyword::And), "a value")? {
             return Err(self.unexpected("AND and the upper value of BETWEEN".to_owned()));
         }
         let high = self.number(Self::sum)?;
-        Ok(Condition::Between {
+        Ok(Parsed::Condition(Condition::Between {
             operand,
             negated,
             low,
             high,
-        })
+        }))
     }
 
-    fn list(&mut self, operand: Operand, negated: bool, start: usize) -> Step<Condition> {
+    fn list(&mut self, operand: Operand, negated: bool, start: usize) -> Step<Parsed> {
         let property = self.property(operand, start, "IN")?;
         let (mut texts, mut numbers) = (Vec::new(), Vec::new());
         if !self.take(&Token::Open, "a text or a number")? {
@@ -93,11 +97,11 @@ impl Parser<'_> {
                 return Err(self.unexpected("',' or ')' in the list of IN".to_owned()));
             }
         }
-        Ok(Condition::In {
+        Ok(Parsed::Condition(Condition::In {
             property,
             negated,
             list: List::new(texts, numbers),
-        })
+        }))
     }
 
     fn entry(&mut self, texts: &mut Vec<Box<str>>, numbers: &mut Vec<Number>) -> Step<()> {
@@ -117,7 +121,7 @@ impl Parser<'_> {
         self.advance(MORE)
     }
 
-    fn like(&mut self, operand: Operand, negated: bool, start: usize) -> Step<Condition> {
+    fn like(&mut self, operand: Operand, negated: bool, start: usize) -> Step<Parsed> {
         let property = self.property(operand, start, "LIKE")?;
         let Token::Text(text) = self.next.token.clone() else {
             return Err(self.missing());
@@ -138,11 +142,11 @@ impl Parser<'_> {
             escape = Some(self.escape()?);
             self.advance(MORE)?;
         }
-        Ok(Condition::Like {
+        Ok(Parsed::Condition(Condition::Like {
             property,
             negated,
-            pattern: Like::new(&text, escape),
-        })
+            pattern: Box::new(Like::new(&text, escape)),
+        }))
     }
 
     fn escape(&self) -> Step<char> {
