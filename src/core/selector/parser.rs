@@ -26,17 +26,18 @@ const FUNCTIONS: [&str; 5] = ["INLIST", "MAKELIST", "REGEX", "REPLACE", "SPLIT"]
 /// What other brokers can apply to a body, by writing a text behind it.
 const QUERIES: [&str; 2] = ["XPATH", "XQUERY"];
 
-/// What an expression turned out to be.
+/// What an expression turned out to be. Small, as errors are: both pass through all steps of each
+/// level of parentheses.
 #[derive(Debug)]
 enum Parsed {
     Operand(Operand),
-    Condition(Condition),
+    Condition(Box<Condition>),
 }
 
 /// What is wanted where a value or a condition has ended: its caller knows.
 const MORE: &str = "more";
 
-type Step<T> = Result<T, SelectorError>;
+type Step<T> = Result<T, Box<SelectorError>>;
 
 /// A selector that is being read.
 struct Parser<'a> {
@@ -52,7 +53,7 @@ struct Parser<'a> {
 }
 
 /// Reads a whole selector.
-pub(super) fn parse(text: &str) -> Step<Condition> {
+pub(super) fn parse(text: &str) -> Result<Condition, SelectorError> {
     let mut lexer = Lexer::new(text);
     let next = lexer.next()?;
     if next.token == Token::End {
@@ -66,13 +67,9 @@ pub(super) fn parse(text: &str) -> Step<Condition> {
         depth: 0,
         terms: 0,
     };
-    let parsed = parser.disjunction()?;
-    let more = parsed.may_be_followed_by();
-    let condition = parser.condition(parsed)?;
-    if parser.next.token != Token::End {
-        return Err(parser.unexpected(format!("{more} or the end")));
-    }
-    Ok(condition)
+    parser
+        .whole()
+        .map_or_else(|error| Err(*error), |condition| Ok(*condition))
 }
 
 impl Parsed {
@@ -86,6 +83,16 @@ impl Parsed {
 }
 
 impl<'a> Parser<'a> {
+    fn whole(&mut self) -> Step<Box<Condition>> {
+        let parsed = self.disjunction()?;
+        let more = parsed.may_be_followed_by();
+        let condition = self.condition(parsed)?;
+        if self.next.token != Token::End {
+            return Err(self.unexpected(format!("{more} or the end")));
+        }
+        Ok(condition)
+    }
+
     fn disjunction(&mut self) -> Step<Parsed> {
         self.conditions(Keyword::Or, Self::conjunction, Condition::Or)
     }
@@ -101,16 +108,22 @@ impl<'a> Parser<'a> {
         part: fn(&mut Self) -> Step<Parsed>,
         whole: fn(Vec<Condition>) -> Condition,
     ) -> Step<Parsed> {
-        let first = part(self)?;
+        let mut parsed = part(self)?;
         if self.next.token != Token::Keyword(keyword) {
-            return Ok(first);
+            return Ok(parsed);
         }
-        let mut list = vec![self.condition(first)?];
+        let mut list = Vec::new();
+        self.append(&mut list, parsed)?;
         while self.take(&Token::Keyword(keyword), "a condition")? {
-            let parsed = part(self)?;
-            list.push(self.condition(parsed)?);
+            parsed = part(self)?;
+            self.append(&mut list, parsed)?;
         }
-        Ok(Parsed::Condition(whole(list)))
+        Ok(Parsed::Condition(Box::new(whole(list))))
+    }
+
+    fn append(&self, list: &mut Vec<Condition>, parsed: Parsed) -> Step<()> {
+        list.push(*self.condition(parsed)?);
+        Ok(())
     }
 
     fn negation(&mut self) -> Step<Parsed> {
@@ -122,7 +135,7 @@ impl<'a> Parser<'a> {
         let parsed = self.negation()?;
         let inner = self.condition(parsed)?;
         self.depth -= 1;
-        Ok(Parsed::Condition(Condition::Not(Box::new(inner))))
+        Ok(Parsed::Condition(Box::new(Condition::Not(inner))))
     }
 
     fn sum(&mut self) -> Step<Parsed> {
@@ -187,9 +200,9 @@ impl<'a> Parser<'a> {
             Token::Keyword(Keyword::True) => Operand::Literal(Literal::Boolean(true)),
             Token::Keyword(Keyword::False) => Operand::Literal(Literal::Boolean(false)),
             Token::Keyword(Keyword::Null) => {
-                return Err(SelectorError::Null {
+                return Err(Box::new(SelectorError::Null {
                     column: self.lexer.column(self.next.start),
-                });
+                }));
             }
             Token::Keyword(_)
             | Token::Comparison(_)
@@ -224,11 +237,11 @@ impl<'a> Parser<'a> {
         let (start, expected) = (self.next.start, self.wanted_here());
         match part(self)? {
             Parsed::Operand(operand) => Ok(operand),
-            Parsed::Condition(_) => Err(SelectorError::Unexpected {
+            Parsed::Condition(_) => Err(Box::new(SelectorError::Unexpected {
                 column: self.lexer.column(start),
                 expected,
                 found: "a condition".to_owned(),
-            }),
+            })),
         }
     }
 
@@ -241,12 +254,12 @@ impl<'a> Parser<'a> {
     }
 
     /// A condition, where a value that is none would be wrong.
-    fn condition(&self, parsed: Parsed) -> Step<Condition> {
+    fn condition(&self, parsed: Parsed) -> Step<Box<Condition>> {
         match parsed {
             Parsed::Condition(condition) => Ok(condition),
-            Parsed::Operand(Operand::Property(name)) => Ok(Condition::Property(name)),
+            Parsed::Operand(Operand::Property(name)) => Ok(Box::new(Condition::Property(name))),
             Parsed::Operand(Operand::Literal(Literal::Boolean(constant))) => {
-                Ok(Condition::Constant(constant))
+                Ok(Box::new(Condition::Constant(constant)))
             }
             Parsed::Operand(_) => Err(self.unexpected("a comparison".to_owned())),
         }
@@ -271,10 +284,10 @@ impl<'a> Parser<'a> {
     fn enter(&mut self) -> Step<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(SelectorError::TooDeep {
+            return Err(Box::new(SelectorError::TooDeep {
                 column: self.lexer.column(self.next.start),
                 limit: MAX_DEPTH,
-            });
+            }));
         }
         Ok(())
     }
@@ -282,10 +295,10 @@ impl<'a> Parser<'a> {
     fn count_term(&mut self) -> Step<()> {
         self.terms += 1;
         if self.terms > MAX_TERMS {
-            return Err(SelectorError::TooManyTerms {
+            return Err(Box::new(SelectorError::TooManyTerms {
                 column: self.lexer.column(self.next.start),
                 limit: MAX_TERMS,
-            });
+            }));
         }
         Ok(())
     }
@@ -294,11 +307,11 @@ impl<'a> Parser<'a> {
         if !operand.is_boolean() {
             return Ok(());
         }
-        Err(SelectorError::Unexpected {
+        Err(Box::new(SelectorError::Unexpected {
             column: self.lexer.column(start),
             expected: "a number".to_owned(),
             found: "TRUE or FALSE".to_owned(),
-        })
+        }))
     }
 
     /// Refuses a name behind which a call is open.
@@ -313,14 +326,14 @@ impl<'a> Parser<'a> {
         if !known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             return Ok(());
         }
-        Err(SelectorError::Unsupported {
+        Err(Box::new(SelectorError::Unsupported {
             column: self.lexer.column(start),
             name: name.to_ascii_uppercase(),
-        })
+        }))
     }
 
     /// No expression begins with the next token.
-    fn missing(&self) -> SelectorError {
+    fn missing(&self) -> Box<SelectorError> {
         self.unexpected(self.wanted_here())
     }
 
@@ -331,17 +344,17 @@ impl<'a> Parser<'a> {
         )
     }
 
-    fn unexpected(&self, expected: String) -> SelectorError {
+    fn unexpected(&self, expected: String) -> Box<SelectorError> {
         let found = if self.next.token == Token::End {
             "the end".to_owned()
         } else {
             self.word(self.next.start, self.next.end)
         };
-        SelectorError::Unexpected {
+        Box::new(SelectorError::Unexpected {
             column: self.lexer.column(self.next.start),
             expected,
             found,
-        }
+        })
     }
 
     /// A token as it was written, for an error.

@@ -16,7 +16,7 @@ impl Parser<'_> {
         let start = self.next.start;
         match self.sum()? {
             Parsed::Operand(operand) => self.asked_of(operand, start),
-            Parsed::Condition(condition) => Ok(Parsed::Condition(condition)),
+            condition @ Parsed::Condition(_) => Ok(condition),
         }
     }
 
@@ -54,8 +54,7 @@ impl Parser<'_> {
             self.refuse_boolean(&left, start)?;
             self.refuse_boolean(&right, right_start)?;
         }
-        let compared = Condition::Compare(left, comparison, right);
-        Ok(Parsed::Condition(compared))
+        Ok(parsed(Condition::Compare(left, comparison, right)))
     }
 
     fn is_null(&mut self, operand: Operand, start: usize) -> Step<Parsed> {
@@ -64,7 +63,7 @@ impl Parser<'_> {
         if !self.take(&Token::Keyword(Keyword::Null), MORE)? {
             return Err(self.missing());
         }
-        Ok(Parsed::Condition(Condition::Null { property, negated }))
+        Ok(parsed(Condition::Null { property, negated }))
     }
 
     fn between(&mut self, operand: Operand, negated: bool, start: usize) -> Step<Parsed> {
@@ -74,7 +73,7 @@ impl Parser<'_> {
             return Err(self.unexpected("AND and the upper value of BETWEEN".to_owned()));
         }
         let high = self.number(Self::sum)?;
-        Ok(Parsed::Condition(Condition::Between {
+        Ok(parsed(Condition::Between {
             operand,
             negated,
             low,
@@ -97,7 +96,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("',' or ')' in the list of IN".to_owned()));
             }
         }
-        Ok(Parsed::Condition(Condition::In {
+        Ok(parsed(Condition::In {
             property,
             negated,
             list: List::new(texts, numbers),
@@ -128,11 +127,11 @@ impl Parser<'_> {
         };
         let actual = text.chars().count();
         if actual > MAX_PATTERN {
-            return Err(SelectorError::PatternTooLong {
+            return Err(Box::new(SelectorError::PatternTooLong {
                 column: self.lexer.column(self.next.start),
                 actual,
                 limit: MAX_PATTERN,
-            });
+            }));
         }
         self.count_term()?;
         self.advance(MORE)?;
@@ -142,7 +141,7 @@ impl Parser<'_> {
             escape = Some(self.escape()?);
             self.advance(MORE)?;
         }
-        Ok(Parsed::Condition(Condition::Like {
+        Ok(parsed(Condition::Like {
             property,
             negated,
             pattern: Box::new(Like::new(&text, escape)),
@@ -163,12 +162,16 @@ impl Parser<'_> {
     /// The name of a property, where nothing else can stand.
     fn property(&self, operand: Operand, start: usize, keyword: &str) -> Step<Box<str>> {
         let Operand::Property(name) = operand else {
-            return Err(SelectorError::Unexpected {
+            return Err(Box::new(SelectorError::Unexpected {
                 column: self.lexer.column(start),
                 expected: format!("the name of a property before {keyword}"),
                 found: "a value".to_owned(),
-            });
+            }));
         };
         Ok(name)
     }
+}
+
+fn parsed(condition: Condition) -> Parsed {
+    Parsed::Condition(Box::new(condition))
 }
