@@ -37,26 +37,50 @@ fn levels_are_counted_only_while_they_are_open() {
     assert_eq!(normal(&text).matches("NOT").count(), 200);
 }
 
+/// Runs on a stack that is half as large as that of a worker thread.
+fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(1 << 20);
+    thread.spawn(test).unwrap().join().unwrap();
+}
+
 #[test]
 fn very_deep_texts_do_not_overflow_the_stack() {
-    for piece in [
-        "(",
-        "NOT ",
-        "- ",
-        "+",
-        "NOT(",
-        "(-",
-        "(a=1 AND ",
-        "a+(1*",
-        "(a OR ",
-        "NOT (a AND (",
-    ] {
-        let text = piece.repeat(60_000 / piece.len());
-        assert!(
-            matches!(error(&text), SelectorError::TooDeep { .. }),
-            "{piece}"
-        );
-    }
+    on_a_small_stack(|| {
+        for piece in [
+            "(",
+            "NOT ",
+            "- ",
+            "+",
+            "NOT(",
+            "(-",
+            "(a=1 AND ",
+            "a+(1*",
+            "(a OR ",
+            "NOT (a AND (",
+            "a OR a AND a = a + a * (",
+            "a OR a AND a NOT BETWEEN a + a * (",
+        ] {
+            let text = piece.repeat(60_000 / piece.len());
+            assert!(
+                matches!(error(&text), SelectorError::TooDeep { .. }),
+                "{piece}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_deepest_trees_are_evaluated_shown_and_dropped_on_a_small_stack() {
+    on_a_small_stack(|| {
+        let conditions = format!("{}t{}", "t AND (f OR (".repeat(50), "))".repeat(50));
+        let values = format!("{}1{} > 0", "1 + (1 * (".repeat(50), "))".repeat(50));
+        let negations = format!("{}t", "NOT ".repeat(100));
+        for text in [conditions, values, negations] {
+            let selector = Selector::parse(&text).unwrap();
+            assert!(selector.matches(&headers(&[("t", "true"), ("f", "false")])));
+            assert_eq!(Selector::parse(&selector.to_string()), Ok(selector));
+        }
+    });
 }
 
 #[test]
