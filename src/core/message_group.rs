@@ -210,6 +210,11 @@ impl Groups {
         }
     }
 
+    /// Who has a group.
+    pub(super) fn owner(&self, key: GroupKey) -> Option<SubscriptionKey> {
+        self.get(key)?.owner
+    }
+
     /// How many groups a consumer has.
     pub(super) fn owned_by(&self, subscription: SubscriptionKey) -> usize {
         self.owners.get(&subscription).map_or(0, |o| o.groups.len())

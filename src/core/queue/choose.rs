@@ -176,6 +176,12 @@ impl Queue {
         equals.min_by_key(|key| owned(*key))
     }
 
+    /// Who has a group, or should have it.
+    fn owner_or_new(&self, group: GroupKey, entry: &Entry) -> Option<SubscriptionKey> {
+        let owner = self.aside.as_ref()?.groups.owner(group);
+        owner.or_else(|| self.new_owner(entry))
+    }
+
     fn if_ready(&self, key: SubscriptionKey, entry: &Entry) -> Option<SubscriptionKey> {
         let wants = |s: &Subscription| s.wants(&entry.message, entry.state());
         let wanted = self.subscriptions.get(key).is_some_and(wants);
@@ -276,7 +282,8 @@ impl Queue {
                 self.drop_expired(&entry, effects);
                 self.group_dropped(now, place);
             } else if let Some(group) = place.group {
-                self.give_grouped(key, group, sequence, entry, effects);
+                let to = self.owner_or_new(group, &entry).unwrap_or(key);
+                self.give_grouped(to, group, sequence, entry, effects);
             } else {
                 self.give(key, entry, false, effects);
             }

@@ -330,14 +330,15 @@ impl Queue {
     }
 
     /// Whether senders of messages that nobody has to store should pause for a moment: consumers are
-    /// there and behind, and the disk is a detour.
+    /// there and behind, and the disk is a detour. What was set aside is past its turn.
     pub fn is_behind(&self) -> bool {
-        self.resident_bytes() > self.policy.memory_window_bytes / 2 && self.subscriptions.len() > 0
+        self.pending.resident_bytes() > self.policy.memory_window_bytes / 2
+            && self.subscriptions.len() > 0
     }
 
     /// Whether consumers have caught up so far that senders can go on.
     pub fn has_caught_up(&self) -> bool {
-        self.resident_bytes() <= self.policy.memory_window_bytes / 4
+        self.pending.resident_bytes() <= self.policy.memory_window_bytes / 4
     }
 
     /// Starts to give messages to a new subscription.
