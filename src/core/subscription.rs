@@ -4,7 +4,8 @@
 use super::effect::SubscriptionKey;
 use super::id::{DeliveryTag, SubscriptionId};
 use super::inflight::Inflight;
-use super::message::Message;
+use super::message::{DeliveryState, Message};
+use super::property::Described;
 use super::queue::Cursors;
 use super::request::SubscribeOptions;
 
@@ -72,12 +73,18 @@ impl Subscription {
 
     /// Whether it wants only some of the messages.
     pub(super) fn is_picky(&self) -> bool {
-        self.options.no_local.is_some()
+        self.options.no_local.is_some() || self.options.selector.is_some()
     }
 
-    /// Whether it wants this message.
-    pub(super) fn wants(&self, message: &Message) -> bool {
-        self.options.no_local != Some(message.id.connection)
+    /// Whether it wants a message to which this has happened.
+    pub(super) fn wants(&self, message: &Message, state: DeliveryState) -> bool {
+        let SubscribeOptions {
+            selector, no_local, ..
+        } = &self.options;
+        *no_local != Some(message.id.connection)
+            && selector
+                .as_ref()
+                .is_none_or(|selector| selector.matches(&Described { message, state }))
     }
 
     /// Whether deliveries are only counted.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::effect::{Effects, PageReader, PageRequest, SubscriptionKey};
 use super::super::id::Position;
-use super::super::message::{Message, Priority};
+use super::super::message::Message;
 use super::super::message_group::{GroupKey, Rank, Slot, Standing, Waiting};
 use super::super::pending::{Entry, Next};
 use super::super::policy::Keep;
@@ -24,7 +24,7 @@ impl Queue {
         let message = Arc::clone(&entry.message);
         if let Some(membership) = message.membership() {
             self.place_grouped(now, membership, entry, effects);
-        } else if let Some(key) = self.first_who_wants(&entry.message) {
+        } else if let Some(key) = self.first_who_wants(&entry) {
             self.give(key, entry, false, effects);
         } else {
             let (priority, position) = (entry.message.priority, entry.position);
@@ -69,8 +69,8 @@ impl Queue {
         aside.groups.had_turn(group, entry.position);
         let to = match aside.groups.standing_of_new(group, sequence) {
             Standing::Blocked => None,
-            Standing::Owned(owner) => self.if_ready(owner, &entry.message),
-            Standing::Free => self.new_owner(&entry.message),
+            Standing::Owned(owner) => self.if_ready(owner, &entry),
+            Standing::Free => self.new_owner(&entry),
         };
         match to {
             Some(key) => self.give_grouped(key, group, sequence, entry, effects),
@@ -152,20 +152,20 @@ impl Queue {
     }
 
     /// The first in turn that wants a message.
-    fn first_who_wants(&mut self, message: &Message) -> Option<SubscriptionKey> {
+    fn first_who_wants(&mut self, entry: &Entry) -> Option<SubscriptionKey> {
         if self.picky == 0 {
             return self.ring_front();
         }
         let mut turns = self.ring.iter();
-        let found = turns.find(|(_, key)| self.if_ready(*key, message).is_some());
+        let found = turns.find(|(_, key)| self.if_ready(*key, entry).is_some());
         found.map(|(_, key)| key)
     }
 
     /// Who should have a group of which this is the next message: of those of the highest consumer
     /// priority the one that has the fewest.
-    fn new_owner(&self, message: &Message) -> Option<SubscriptionKey> {
+    fn new_owner(&self, entry: &Entry) -> Option<SubscriptionKey> {
         let ready = self.ring.iter();
-        let mut ready = ready.filter(|(_, key)| self.if_ready(*key, message).is_some());
+        let mut ready = ready.filter(|(_, key)| self.if_ready(*key, entry).is_some());
         let (highest, first) = ready.next()?;
         let owned = |key| {
             let aside = self.aside.as_ref();
@@ -176,8 +176,8 @@ impl Queue {
         equals.min_by_key(|key| owned(*key))
     }
 
-    fn if_ready(&self, key: SubscriptionKey, message: &Message) -> Option<SubscriptionKey> {
-        let wants = |s: &Subscription| s.wants(message);
+    fn if_ready(&self, key: SubscriptionKey, entry: &Entry) -> Option<SubscriptionKey> {
+        let wants = |s: &Subscription| s.wants(&entry.message, entry.state());
         let wanted = self.subscriptions.get(key).is_some_and(wants);
         (wanted && self.is_ready(key)).then_some(key)
     }
@@ -293,7 +293,7 @@ impl Queue {
         let wanted = |(rank, group): (Rank, GroupKey)| {
             let head = aside.groups.head(group)?;
             let wants = match &head.slot {
-                Slot::Here(entry) => subscription.wants(&entry.message),
+                Slot::Here(entry) => subscription.wants(&entry.message, entry.state()),
                 Slot::OnDisk { .. } => true,
             };
             let place = Place {
@@ -324,7 +324,7 @@ impl Queue {
         let mut found = None;
         while let Some((priority, position, slot)) = aside.unmatched.next(&cursors) {
             if let Slot::Here(entry) = slot
-                && !subscription.wants(&entry.message)
+                && !subscription.wants(&entry.message, entry.state())
             {
                 cursors.pass(priority, position);
                 continue;
@@ -406,7 +406,7 @@ impl Queue {
         let takes = match place.group {
             Some(_) => place == wanted || room || place.group == wanted.group,
             None => {
-                let wanted_by_any = self.is_wanted_by_any(&entry.message, priority, position);
+                let wanted_by_any = self.is_wanted_by_any(&entry);
                 wanted_by_any && (room || place == wanted)
             }
         };
@@ -423,12 +423,8 @@ impl Queue {
 
     /// Whether anybody who could be given it wants a message that nobody wanted before. Those who do
     /// not and have come to it need not look at it again.
-    fn is_wanted_by_any(
-        &mut self,
-        message: &Message,
-        priority: Priority,
-        position: Position,
-    ) -> bool {
+    fn is_wanted_by_any(&mut self, entry: &Entry) -> bool {
+        let (priority, position) = (entry.message.priority, entry.position);
         let ready = self.ring.iter().map(|(_, key)| key);
         let ready: Vec<_> = ready.filter(|key| self.is_ready(*key)).collect();
         let mut wanted = false;
@@ -436,7 +432,7 @@ impl Queue {
             let Some(subscription) = self.subscriptions.get_mut(key) else {
                 continue;
             };
-            if subscription.wants(message) {
+            if subscription.wants(&entry.message, entry.state()) {
                 wanted = true;
             } else if let Some(aside) = &self.aside {
                 let cursors = subscription.cursors.get_or_insert_default();
