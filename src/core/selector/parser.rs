@@ -88,7 +88,7 @@ impl<'a> Parser<'a> {
         let more = parsed.may_be_followed_by();
         let condition = self.condition(parsed)?;
         if self.next.token != Token::End {
-            return Err(self.unexpected(format!("{more} or the end")));
+            return self.unexpected(format!("{more} or the end"));
         }
         Ok(condition)
     }
@@ -209,7 +209,7 @@ impl<'a> Parser<'a> {
             | Token::Operator(_)
             | Token::Close
             | Token::Comma
-            | Token::End => return Err(self.missing()),
+            | Token::End => return self.missing(),
         };
         self.count_term()?;
         let start = self.next.start;
@@ -226,7 +226,7 @@ impl<'a> Parser<'a> {
         let parsed = self.disjunction()?;
         let more = parsed.may_be_followed_by();
         if !self.take(&Token::Close, MORE)? {
-            return Err(self.unexpected(format!("{more} or ')'")));
+            return self.unexpected(format!("{more} or ')'"));
         }
         self.depth -= 1;
         Ok(parsed)
@@ -261,7 +261,7 @@ impl<'a> Parser<'a> {
             Parsed::Operand(Operand::Literal(Literal::Boolean(constant))) => {
                 Ok(Box::new(Condition::Constant(constant)))
             }
-            Parsed::Operand(_) => Err(self.unexpected("a comparison".to_owned())),
+            Parsed::Operand(_) => self.unexpected("a comparison".to_owned()),
         }
     }
 
@@ -333,7 +333,7 @@ impl<'a> Parser<'a> {
     }
 
     /// No expression begins with the next token.
-    fn missing(&self) -> Box<SelectorError> {
+    fn missing<T>(&self) -> Step<T> {
         self.unexpected(self.wanted_here())
     }
 
@@ -344,17 +344,17 @@ impl<'a> Parser<'a> {
         )
     }
 
-    fn unexpected(&self, expected: String) -> Box<SelectorError> {
+    fn unexpected<T>(&self, expected: String) -> Step<T> {
         let found = if self.next.token == Token::End {
             "the end".to_owned()
         } else {
             self.word(self.next.start, self.next.end)
         };
-        Box::new(SelectorError::Unexpected {
+        Err(Box::new(SelectorError::Unexpected {
             column: self.lexer.column(self.next.start),
             expected,
             found,
-        })
+        }))
     }
 
     /// A token as it was written, for an error.

@@ -41,7 +41,7 @@ impl Parser<'_> {
             return self.like(operand, negated, start);
         }
         if negated {
-            return Err(self.missing());
+            return self.missing();
         }
         Ok(Parsed::Operand(operand))
     }
@@ -61,7 +61,7 @@ impl Parser<'_> {
         let property = self.property(operand, start, "IS")?;
         let negated = self.take(&Token::Keyword(Keyword::Not), "NULL")?;
         if !self.take(&Token::Keyword(Keyword::Null), MORE)? {
-            return Err(self.missing());
+            return self.missing();
         }
         Ok(parsed(Condition::Null { property, negated }))
     }
@@ -70,7 +70,7 @@ impl Parser<'_> {
         self.refuse_boolean(&operand, start)?;
         let low = self.number(Self::sum)?;
         if !self.take(&Token::Keyword(Keyword::And), "a value")? {
-            return Err(self.unexpected("AND and the upper value of BETWEEN".to_owned()));
+            return self.unexpected("AND and the upper value of BETWEEN".to_owned());
         }
         let high = self.number(Self::sum)?;
         Ok(parsed(Condition::Between {
@@ -85,7 +85,7 @@ impl Parser<'_> {
         let property = self.property(operand, start, "IN")?;
         let (mut texts, mut numbers) = (Vec::new(), Vec::new());
         if !self.take(&Token::Open, "a text or a number")? {
-            return Err(self.missing());
+            return self.missing();
         }
         loop {
             self.entry(&mut texts, &mut numbers)?;
@@ -93,7 +93,7 @@ impl Parser<'_> {
                 break;
             }
             if !self.take(&Token::Comma, "a text or a number")? {
-                return Err(self.unexpected("',' or ')' in the list of IN".to_owned()));
+                return self.unexpected("',' or ')' in the list of IN".to_owned());
             }
         }
         Ok(parsed(Condition::In {
@@ -114,7 +114,7 @@ impl Parser<'_> {
             self.take(&Token::Operator(Operator::Add), "a number")?;
         }
         let Token::Number(number) = self.next.token else {
-            return Err(self.missing());
+            return self.missing();
         };
         numbers.push(if negative { number.negated() } else { number });
         self.advance(MORE)
@@ -123,7 +123,7 @@ impl Parser<'_> {
     fn like(&mut self, operand: Operand, negated: bool, start: usize) -> Step<Parsed> {
         let property = self.property(operand, start, "LIKE")?;
         let Token::Text(text) = self.next.token.clone() else {
-            return Err(self.missing());
+            return self.missing();
         };
         let actual = text.chars().count();
         if actual > MAX_PATTERN {
@@ -150,12 +150,12 @@ impl Parser<'_> {
 
     fn escape(&self) -> Step<char> {
         let Token::Text(text) = &self.next.token else {
-            return Err(self.missing());
+            return self.missing();
         };
         let mut characters = text.chars();
         match (characters.next(), characters.next()) {
             (Some(escape), None) => Ok(escape),
-            _ => Err(self.missing()),
+            _ => self.missing(),
         }
     }
 

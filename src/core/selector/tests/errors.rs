@@ -114,6 +114,10 @@ fn predicates_say_what_they_need() {
             ),
         );
     }
+}
+
+#[test]
+fn lists_and_ranges_say_what_they_need() {
     says(
         "a IN 'x'",
         "column 6: expected '(' after 'IN', found the text 'x'",
