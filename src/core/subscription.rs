@@ -11,6 +11,10 @@ use super::request::SubscribeOptions;
 
 /// One subscription.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own: any of them may hold"
+)]
 pub(super) struct Subscription {
     /// What its session calls it.
     pub(super) id: SubscriptionId,

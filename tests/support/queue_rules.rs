@@ -56,16 +56,14 @@ impl Check {
             );
         }
         if known.group.is_some() {
-            let others = self.messages.iter().filter(|(_, other)| {
+            let elsewhere = self.messages.iter().find(|(_, other)| {
                 let holder = other.held.map(|(holder, _)| holder);
                 other.group == known.group && holder.is_some_and(|holder| holder != consumer)
             });
-            for (other, held) in others {
-                panic!(
-                    "{other} of the group is with {:?}, {number} with {consumer}",
-                    held.held
-                );
-            }
+            assert!(
+                elsewhere.is_none(),
+                "{elsewhere:?} of the group is not with {consumer}, who is given {number}"
+            );
         } else if self.roomy {
             self.check_priority(consumer, known);
         }
