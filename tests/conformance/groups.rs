@@ -131,12 +131,18 @@ fn a_blocked_group_with_a_long_backlog_holds_up_no_other() {
     }
     for number in 0..50 {
         let received = message(&mut world, idle);
-        assert_eq!(texts(std::slice::from_ref(&received)), [format!("b{number}")]);
+        assert_eq!(
+            texts(std::slice::from_ref(&received)),
+            [format!("b{number}")]
+        );
         world.send(idle, &ack_id(&received));
     }
     for number in 0..200 {
         let received = message(&mut world, busy);
-        assert_eq!(texts(std::slice::from_ref(&received)), [format!("a{number}")]);
+        assert_eq!(
+            texts(std::slice::from_ref(&received)),
+            [format!("a{number}")]
+        );
         world.send(busy, &ack_id(&received));
     }
     assert_eq!(waiting(&mut world, Q), []);
