@@ -113,7 +113,7 @@ struct Owner {
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     by_name: HashMap<Arc<[u8]>, GroupKey>,
-    groups: Vec<Option<Group>>,
+    slots: Vec<Option<Group>>,
     free: Vec<GroupKey>,
     owners: BTreeMap<SubscriptionKey, Owner>,
     /// Groups without owner whose first message may go to anybody.
@@ -155,14 +155,14 @@ impl Groups {
             return key;
         }
         let key = self.free.pop().or_else(|| {
-            self.groups.push(None);
-            let number = u32::try_from(self.groups.len()).ok()?;
+            self.slots.push(None);
+            let number = u32::try_from(self.slots.len()).ok()?;
             NonZeroU32::new(number).map(GroupKey)
         });
         // There are fewer groups than messages, and memory for fewer than u32::MAX of those.
         let key = key.unwrap_or(GroupKey(NonZeroU32::MAX));
         let name: Arc<[u8]> = name.into();
-        if let Some(place) = self.groups.get_mut(key.0.get() as usize - 1) {
+        if let Some(place) = self.slots.get_mut(key.0.get() as usize - 1) {
             *place = Some(Group {
                 name: Arc::clone(&name),
                 owner: None,
@@ -208,6 +208,11 @@ impl Groups {
             Some(owner) => Standing::Owned(owner),
             None => Standing::Free,
         }
+    }
+
+    /// Who has a group.
+    pub(super) fn owner(&self, key: GroupKey) -> Option<SubscriptionKey> {
+        self.get(key)?.owner
     }
 
     /// How many groups a consumer has.
@@ -441,7 +446,7 @@ impl Groups {
                 return;
             };
             self.set_owner(key, None);
-            let place = self.groups.get_mut(key.0.get() as usize - 1);
+            let place = self.slots.get_mut(key.0.get() as usize - 1);
             if let Some(group) = place.and_then(Option::take) {
                 self.by_name.remove(&group.name);
                 self.free.push(key);
@@ -455,15 +460,15 @@ impl Groups {
     /// All places in all lines.
     #[cfg(any(debug_assertions, test))]
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
-        let groups = self.groups.iter().flatten();
+        let groups = self.slots.iter().flatten();
         groups.flat_map(|group| group.line.slots())
     }
 
     fn get(&self, key: GroupKey) -> Option<&Group> {
-        self.groups.get(key.0.get() as usize - 1)?.as_ref()
+        self.slots.get(key.0.get() as usize - 1)?.as_ref()
     }
 
     fn get_mut(&mut self, key: GroupKey) -> Option<&mut Group> {
-        self.groups.get_mut(key.0.get() as usize - 1)?.as_mut()
+        self.slots.get_mut(key.0.get() as usize - 1)?.as_mut()
     }
 }

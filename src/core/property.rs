@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::message::{Encoded, Form, Message};
+use super::message::{DeliveryState, Encoded, Form, Message};
+use super::selector::{Properties, Value};
 
 /// The group that a message belongs to, as its sender said (`JMSXGroupID`, `JMSXGroupSeq`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +11,64 @@ pub(super) struct Membership<'a> {
     pub(super) group: Cow<'a, [u8]>,
     /// 1 asks for the group to be given anew, a negative number closes it; others mean nothing.
     pub(super) sequence: i32,
+}
+
+/// A message and what has happened to it, as selectors see it. Headers are text; what JMS names
+/// otherwise (JMS 2.0 section 3.8.1.1) goes by those names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Described<'a> {
+    pub(super) message: &'a Message,
+    pub(super) state: DeliveryState,
+}
+
+impl Properties for Described<'_> {
+    fn get(&self, name: &str) -> Option<Value<'_>> {
+        let message = self.message;
+        let integer = |number: u64| i64::try_from(number).ok().map(Value::Integer);
+        match name.strip_prefix("JMS").unwrap_or_default() {
+            "DeliveryMode" if message.persistent => Some(Value::Text("PERSISTENT".into())),
+            "DeliveryMode" => Some(Value::Text("NON_PERSISTENT".into())),
+            "Priority" => integer(message.priority.get().into()),
+            "Timestamp" => integer(message.timestamp.0),
+            "Expiration" => integer(message.expiration.map_or(0, |at| at.0)),
+            "Redelivered" => Some(Value::Boolean(self.state.redelivered)),
+            "XDeliveryCount" => integer(u64::from(self.state.deliveries) + 1),
+            "MessageID" => self.text("message-id"),
+            "CorrelationID" => self.text("correlation-id"),
+            "Type" => self.text("type"),
+            "Destination" => match &message.provenance {
+                Some(provenance) => Some(Value::Text(provenance.origin.to_string().into())),
+                None => self.destination("destination"),
+            },
+            "ReplyTo" => self.destination("reply-to"),
+            _ => self.text(name),
+        }
+    }
+}
+
+impl Described<'_> {
+    fn text(&self, name: &str) -> Option<Value<'_>> {
+        let value = self.message.encoded.property(name.as_bytes())?;
+        let text = match value {
+            Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
+        };
+        Some(Value::Text(text))
+    }
+
+    /// A destination as JMS spells it.
+    fn destination(&self, name: &str) -> Option<Value<'_>> {
+        let value = self.text(name)?;
+        let Value::Text(text) = &value else {
+            return Some(value);
+        };
+        for (stomp, jms) in [("/queue/", "queue://"), ("/topic/", "topic://")] {
+            if let Some(bare) = text.strip_prefix(stomp) {
+                return Some(Value::Text(format!("{jms}{bare}").into()));
+            }
+        }
+        Some(value)
+    }
 }
 
 impl Message {
@@ -95,6 +154,47 @@ mod tests {
         assert_eq!(some.property(b"empty").as_deref(), Some(b"".as_slice()));
         assert_eq!(some.property(b"body"), None);
         assert_eq!(some.property(b""), None);
+    }
+
+    #[test]
+    fn what_jms_names_is_found_by_its_name() {
+        let mut message = Message {
+            id: crate::core::MessageId {
+                connection: crate::core::ConnectionId(1),
+                number: 1,
+            },
+            timestamp: crate::core::Timestamp(5),
+            expiration: None,
+            priority: crate::core::Priority::clamped(7),
+            persistent: true,
+            body_kind: crate::core::BodyKind::Text,
+            grouped: false,
+            encoded: encoded(
+                Form::StompPlain,
+                "message-id:ID-1-1\ndestination:/queue/a.b\ntype:order\ncolour:blue\nreply-to:/topic/x",
+            ),
+            provenance: None,
+        };
+        let state = DeliveryState {
+            deliveries: 1,
+            redelivered: true,
+            ..DeliveryState::default()
+        };
+        let matches = |message: &Message, text: &str| {
+            let selector = crate::core::Selector::parse(text).unwrap();
+            selector.matches(&Described { message, state })
+        };
+        for text in [
+            "JMSDestination = 'queue://a.b' AND JMSReplyTo = 'topic://x'",
+            "JMSType = 'order' AND colour = 'blue' AND JMSMessageID LIKE 'ID-%'",
+            "JMSPriority > 5 AND JMSTimestamp = 5 AND JMSExpiration = 0",
+            "JMSRedelivered AND JMSXDeliveryCount = 2 AND JMSDeliveryMode = 'PERSISTENT'",
+            "JMSCorrelationID IS NULL AND JMSXGroupID IS NULL",
+        ] {
+            assert!(matches(&message, text), "{text}");
+        }
+        message.persistent = false;
+        assert!(matches(&message, "JMSDeliveryMode = 'NON_PERSISTENT'"));
     }
 
     #[test]

@@ -6,10 +6,11 @@ use super::destination::DestinationName;
 use super::error::Refusal;
 use super::id::{ConnectionId, DeliveryTag, Sequence, SubscriptionId, Token, TransactionId};
 use super::message::Message;
+use super::selector::Selector;
 
 /// One thing a client asks. A `token` asks for a [`Completion`]; without one, only a refusal would
 /// be worth telling, and it is told with [`Completion::token`] `None`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Put a message on a destination.
     Send {
@@ -82,12 +83,14 @@ pub enum Request {
 }
 
 /// On which terms a subscription receives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SubscribeOptions {
     /// How many deliveries may be unsettled at once; at least 1.
     pub prefetch: u32,
     /// Who settles its deliveries.
     pub mode: AckMode,
+    /// Only messages that it matches are wanted.
+    pub selector: Option<Selector>,
     /// Messages that this connection has sent are not wanted.
     pub no_local: Option<ConnectionId>,
     /// Subscriptions of a queue with a higher one are given messages first; 0 where none is asked for.
@@ -103,6 +106,7 @@ impl SubscribeOptions {
         Self {
             prefetch,
             mode,
+            selector: None,
             no_local: None,
             priority: 0,
             exclusive: false,

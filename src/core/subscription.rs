@@ -4,12 +4,17 @@
 use super::effect::SubscriptionKey;
 use super::id::{DeliveryTag, SubscriptionId};
 use super::inflight::Inflight;
-use super::message::Message;
+use super::message::{DeliveryState, Message};
+use super::property::Described;
 use super::queue::Cursors;
 use super::request::SubscribeOptions;
 
 /// One subscription.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own: any of them may hold"
+)]
 pub(super) struct Subscription {
     /// What its session calls it.
     pub(super) id: SubscriptionId,
@@ -72,12 +77,18 @@ impl Subscription {
 
     /// Whether it wants only some of the messages.
     pub(super) fn is_picky(&self) -> bool {
-        self.options.no_local.is_some()
+        self.options.no_local.is_some() || self.options.selector.is_some()
     }
 
-    /// Whether it wants this message.
-    pub(super) fn wants(&self, message: &Message) -> bool {
-        self.options.no_local != Some(message.id.connection)
+    /// Whether it wants a message to which this has happened.
+    pub(super) fn wants(&self, message: &Message, state: DeliveryState) -> bool {
+        let SubscribeOptions {
+            selector, no_local, ..
+        } = &self.options;
+        *no_local != Some(message.id.connection)
+            && selector
+                .as_ref()
+                .is_none_or(|selector| selector.matches(&Described { message, state }))
     }
 
     /// Whether deliveries are only counted.

@@ -72,6 +72,9 @@ codes! {
     /// A name that no destination can have.
     InvalidDestination = "invalid-destination",
         "Destinations are /queue/NAME or /topic/NAME; a bare NAME is a queue.";
+    /// A selector that cannot be read.
+    InvalidSelector = "invalid-selector",
+        "A selector is a condition on headers, such as colour = 'blue' AND weight > 2500.";
     /// Something that brokers like this can do, and this one cannot yet.
     NotSupported = "not-supported",
         "Leave the header or destination out that is named.";

@@ -491,10 +491,8 @@ pub(super) use contract;
 
 /// The seeds of a test: so many, or the one that `TIDEGATE_SEED` names.
 pub(super) fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("TIDEGATE_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-    {
+    let named = std::env::var("TIDEGATE_SEED");
+    match named.ok().and_then(|seed| seed.parse().ok()) {
         Some(seed) => vec![seed],
         None => (1..=count).collect(),
     }

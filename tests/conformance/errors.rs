@@ -140,9 +140,14 @@ const TABLE: &[Row] = &[
         "The destination '/queue/' cannot be used",
     ),
     row(
+        Code::InvalidSelector,
+        invalid_selector,
+        "The selector 'a = ' cannot be read",
+    ),
+    row(
         Code::NotSupported,
         not_supported,
-        "The header selector asks for a selector",
+        "The header browser asks for a browser",
     ),
     row(
         Code::SubscriptionExists,

@@ -11,14 +11,17 @@
     reason = "a test says by a panic what it found"
 )]
 
+mod consumers;
 mod damage;
 mod destinations;
 mod errors;
+mod groups;
 mod limits;
 mod prefetch;
 mod provoke;
 mod refusals;
 mod say;
+mod selectors;
 mod stomp10;
 mod stomp11;
 mod stomp12;

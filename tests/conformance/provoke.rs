@@ -192,8 +192,12 @@ pub fn invalid_destination() -> Provoked {
     after_refused(send("/queue/").with_body(b"x"))
 }
 
+pub fn invalid_selector() -> Provoked {
+    after_refused(subscribe(Q, "one").with("selector", "a = "))
+}
+
 pub fn not_supported() -> Provoked {
-    after_refused(subscribe(Q, "one").with("selector", "a = 1"))
+    after_refused(subscribe(Q, "one").with("browser", "true"))
 }
 
 /// The ERROR for the second of two frames of which the first is granted.

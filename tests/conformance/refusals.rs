@@ -460,7 +460,7 @@ fn a_refused_subscription_leaves_nothing() {
     refused(
         &mut world,
         client,
-        subscribe(Q, "1").with("selector", "a = 1"),
+        subscribe(Q, "1").with("selector", "a = "),
     );
     world.send(client, &send(Q).with_body(b"x"));
     assert_eq!(world.try_receive(client), None);

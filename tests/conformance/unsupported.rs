@@ -11,8 +11,6 @@ const T: &str = "/topic/test";
 
 /// Headers of SEND. The names of the tests of `ActiveMQ` that are about a feature stand before it.
 const SENT_WITH: &[(&str, &str, &str)] = &[
-    ("test_jmsx_group_id_can_be_set", "JMSXGroupID", "a"),
-    ("groups", "JMSXGroupSeq", "-1"),
     (
         "test_send_message_with_delay",
         "AMQ_SCHEDULED_DELAY",
@@ -59,12 +57,6 @@ const SENT_WITH: &[(&str, &str, &str)] = &[
 
 /// Headers of SUBSCRIBE.
 const SUBSCRIBED_WITH: &[(&str, &str, &str)] = &[
-    (
-        "test_subscribe_with_auto_ack_and_selector",
-        "selector",
-        "foo = 'zzz'",
-    ),
-    ("selectors", "activemq.selector", "foo = 'zzz'"),
     ("test_queue_brower_subscription", "browser", "true"),
     (
         "test_durable_sub_attempt_on_queue_fails",
@@ -75,12 +67,7 @@ const SUBSCRIBED_WITH: &[(&str, &str, &str)] = &[
     ("durable, Artemis", "durable-subscription-name", "n"),
     ("durable, Artemis", "durable-subscriber-name", "n"),
     ("durable, RabbitMQ", "durable", "true"),
-    ("no local", "activemq.noLocal", "true"),
-    ("no local", "no-local", "true"),
-    ("exclusive consumers", "activemq.exclusive", "true"),
     ("retroactive consumers", "activemq.retroactive", "true"),
-    ("consumer priority", "activemq.priority", "1"),
-    ("consumer priority", "x-priority", "1"),
     ("windows in bytes", "consumer-window-size", "1000"),
     (
         "test_transformation_receive_xml_map",

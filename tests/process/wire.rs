@@ -254,9 +254,9 @@ fn test_errors_name_the_cause_and_keep_the_connection() {
         ),
         (
             subscribe("1", Q)
-                .with("selector", "a = 1")
+                .with("selector", "a = ")
                 .with("receipt", "1"),
-            "not-supported",
+            "invalid-selector",
         ),
     ] {
         client.send(&refused);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tidegate::internal::core::{
     AckMode, ConnectionId, DeliveryState, DeliveryTag, DestinationId, DestinationName,
     DestinationPolicy, Effects, Keep, Message, MessageId, Now, Outcome, Position, Priority, Queue,
-    SubscribeOptions, SubscriptionId, SubscriptionKey, Tags, Tick, Timestamp, TransactionId,
+    Selector, SubscribeOptions, SubscriptionId, SubscriptionKey, Tags, Tick, Timestamp,
+    TransactionId,
 };
 
 #[path = "queue_effects.rs"]
@@ -25,6 +26,8 @@ struct Known {
     /// The connection that sent it.
     from: u64,
     group: Option<u8>,
+    /// A property.
+    weight: u8,
     attempts: u32,
     /// The subscription and tag that hold it.
     held: Option<(usize, u64)>,
@@ -39,6 +42,8 @@ struct Consumer {
     prefetch: u32,
     /// It does not want what this connection sends.
     no_local: Option<u64>,
+    /// It wants messages of more weight.
+    above: Option<u8>,
     priority: i8,
     exclusive: bool,
     /// Acknowledgements that a transaction undid may leave it above its prefetch.
@@ -130,6 +135,7 @@ impl Check {
         let expires = (b > 240).then_some(self.now.wall.0 + u64::from(b % 16) * 10 + 1);
         let from = 1 + u64::from(c % 3);
         let group = (c & 0x80 != 0).then_some(c / 4 % 4);
+        let weight = c / 2 % 5;
         let message = Message {
             id: MessageId {
                 connection: ConnectionId(from),
@@ -141,7 +147,7 @@ impl Check {
             persistent: !b.is_multiple_of(3),
             body_kind: tidegate::internal::core::BodyKind::Text,
             grouped: group.is_some(),
-            encoded: rules::encoded(group, c, usize::from(b)),
+            encoded: rules::encoded(group, weight, c, usize::from(b)),
             provenance: None,
         };
         let (attempts, held, marked) = (0, None, None);
@@ -152,6 +158,7 @@ impl Check {
                 expires,
                 from,
                 group,
+                weight,
                 attempts,
                 held,
                 marked,
@@ -178,9 +185,12 @@ impl Check {
 
     fn join(&mut self, prefetch: u32, c: u8) {
         let no_local = (c % 4 == 1).then_some(1 + u64::from(c / 4 % 3));
+        let above = (c % 4 == 2).then_some(c / 4 % 4);
+        let selector = above.map(|least| Selector::parse(&format!("weight > {least}")).unwrap());
         let priority = [0, 0, 0, 5][usize::from(c / 16 % 4)];
         let exclusive = c > 220;
         let options = SubscribeOptions {
+            selector,
             no_local: no_local.map(ConnectionId),
             priority,
             exclusive,
@@ -194,6 +204,7 @@ impl Check {
             key,
             prefetch,
             no_local,
+            above,
             priority,
             exclusive,
             aborted: false,

@@ -5,15 +5,16 @@ use tidegate::internal::core::{Encoded, Message};
 use super::{Check, Known};
 
 /// A message of a group, or of none; some of a group ask for it to be given anew, or to be closed.
-pub(super) fn encoded(group: Option<u8>, code: u8, body: usize) -> Encoded {
+pub(super) fn encoded(group: Option<u8>, weight: u8, code: u8, body: usize) -> Encoded {
     let sequence = match code / 16 % 8 {
         0 => "JMSXGroupSeq:1\n",
         1 => "JMSXGroupSeq:-1\n",
         _ => "",
     };
     let head = group.map_or_else(String::new, |group| {
-        format!("JMSXGroupID:g{group}\n{sequence}\n")
+        format!("JMSXGroupID:g{group}\n{sequence}")
     });
+    let head = format!("{head}weight:{weight}\n\n");
     let mut bytes = head.clone().into_bytes();
     bytes.resize(head.len() + body, 0);
     Encoded {
@@ -26,7 +27,9 @@ pub(super) fn encoded(group: Option<u8>, code: u8, body: usize) -> Encoded {
 
 impl Check {
     fn wants(&self, consumer: usize, known: &Known) -> bool {
-        self.consumers[consumer].no_local != Some(known.from)
+        let consumer = &self.consumers[consumer];
+        consumer.no_local != Some(known.from)
+            && consumer.above.is_none_or(|least| known.weight > least)
     }
 
     /// A message was given to a consumer: it is for that one, and nothing that should come first waits.
@@ -53,16 +56,14 @@ impl Check {
             );
         }
         if known.group.is_some() {
-            let others = self.messages.iter().filter(|(_, other)| {
+            let elsewhere = self.messages.iter().find(|(_, other)| {
                 let holder = other.held.map(|(holder, _)| holder);
                 other.group == known.group && holder.is_some_and(|holder| holder != consumer)
             });
-            for (other, held) in others {
-                panic!(
-                    "{other} of the group is with {:?}, {number} with {consumer}",
-                    held.held
-                );
-            }
+            assert!(
+                elsewhere.is_none(),
+                "{elsewhere:?} of the group is not with {consumer}, who is given {number}"
+            );
         } else if self.roomy {
             self.check_priority(consumer, known);
         }

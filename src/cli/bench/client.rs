@@ -27,19 +27,29 @@ fn send_frame(destination: &str, size: usize, persistent: bool) -> (Vec<u8>, Vec
     (head, tail)
 }
 
-/// Sends without waiting for anything, until told to stop.
-pub(super) async fn produce(shared: Rc<Shared>, destination: String) -> Running {
+/// Sends without waiting for anything, until told to stop; to so many message groups in turn, if any.
+pub(super) async fn produce(shared: Rc<Shared>, destination: String, groups: u64) -> Running {
     let (mut sender, receiver, _) = join(&shared).await?;
     tokio::task::spawn_local(watch(receiver));
     let (head, tail) = send_frame(&destination, shared.size, false);
     let mut burst = Vec::new();
-    let mut count = 0;
-    while count == 0 || burst.len() < BURST {
-        burst.extend_from_slice(&head);
-        burst.extend_from_slice(&tail);
-        count += 1;
-    }
+    let (mut count, mut group) = (0, 0);
     while !shared.stop.get() {
+        if burst.is_empty() || groups > 0 {
+            burst.clear();
+            count = 0;
+            while count == 0 || burst.len() < BURST {
+                burst.extend_from_slice(&head);
+                if groups > 0 {
+                    group = (group + 1) % groups;
+                    burst.extend_from_slice(b"JMSXGroupID:");
+                    number(&mut burst, group);
+                    burst.push(b'\n');
+                }
+                burst.extend_from_slice(&tail);
+                count += 1;
+            }
+        }
         sender.send(&burst).await?;
         shared.sent(count);
         // A socket that always has room must not keep the others from their turn.

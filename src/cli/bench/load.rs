@@ -124,6 +124,7 @@ async fn do_work(
             queues,
             producers,
             consumers,
+            groups,
         } => {
             let names: Vec<_> = (0..queues)
                 .map(|number| format!("{queue}.{number}"))
@@ -132,7 +133,7 @@ async fn do_work(
             let span = Span::begin(shared);
             for name in &names {
                 for _ in 0..producers {
-                    shared.spawn(produce(Rc::clone(shared), name.clone()));
+                    shared.spawn(produce(Rc::clone(shared), name.clone(), groups));
                 }
             }
             stream(shared, span, amount.time, 1).await
@@ -141,7 +142,7 @@ async fn do_work(
             let topic = queue.replacen("/queue/", "/topic/", 1);
             listen(shared, std::slice::from_ref(&topic), subscribers).await?;
             let span = Span::begin(shared);
-            shared.spawn(produce(Rc::clone(shared), topic));
+            shared.spawn(produce(Rc::clone(shared), topic, 0));
             stream(shared, span, amount.time, subscribers as u64).await
         }
         Shape::Persistent {
@@ -274,7 +275,7 @@ async fn request_reply(
                 .map(|client| noise.spawn(client))?;
         }
         for _ in 0..4 {
-            noise.spawn(produce(Rc::clone(&noise), name.clone()));
+            noise.spawn(produce(Rc::clone(&noise), name.clone(), 0));
         }
     }
     let (to, from) = (format!("{queue}.request"), format!("{queue}.reply"));

@@ -22,6 +22,8 @@ pub enum Shape {
         producers: usize,
         /// Consumers of each.
         consumers: usize,
+        /// Message groups that the messages belong to, or 0 for none.
+        groups: u64,
     },
     /// One producer, so many subscribers.
     Topic {
@@ -82,6 +84,13 @@ fn passing() -> Vec<Workload> {
         queues,
         producers: clients,
         consumers: clients,
+        groups: 0,
+    };
+    let many = |groups| Shape::Stream {
+        queues: 1,
+        producers: 4,
+        consumers: 50,
+        groups,
     };
     let topic = |subscribers| Shape::Topic { subscribers };
     vec![
@@ -99,6 +108,16 @@ fn passing() -> Vec<Workload> {
             "queues-100",
             "non-persistent, 100 queues with 1 producer and 1 consumer each",
             stream(100, 1),
+        ),
+        work(
+            "np-4x50",
+            "non-persistent, 4 producers, 50 consumers, 1 queue",
+            many(0),
+        ),
+        work(
+            "groups-4x50",
+            "the same in 10,000 message groups",
+            many(10_000),
         ),
         work("topic-1x10", "1 producer, 10 subscribers", topic(10)),
         work("topic-1x100", "1 producer, 100 subscribers", topic(100)),
@@ -168,6 +187,7 @@ impl Workload {
                     queues: 1,
                     producers,
                     consumers,
+                    groups: 0,
                 },
             ),
         };

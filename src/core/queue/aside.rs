@@ -15,8 +15,9 @@ use super::unmatched::Unmatched;
 pub(super) struct Aside {
     pub(super) groups: Groups,
     pub(super) unmatched: Unmatched,
-    /// Subscriptions that can be given something and may find it here.
-    hungry: VecDeque<SubscriptionKey>,
+    /// Subscriptions that can be given something and may find it here, those of the highest consumer
+    /// priority first.
+    hungry: VecDeque<(i8, SubscriptionKey)>,
     /// What is being read back from the store.
     pub(super) fetching: Option<Place>,
     /// Bytes of messages that wait here, wherever they are.
@@ -51,29 +52,31 @@ impl Aside {
     }
 
     /// A subscription may find something here.
-    pub(super) fn add_hungry(&mut self, key: SubscriptionKey) {
-        self.hungry.push_back(key);
+    pub(super) fn add_hungry(&mut self, priority: i8, key: SubscriptionKey) {
+        let place = self.hungry.partition_point(|(other, _)| *other >= priority);
+        self.hungry.insert(place, (priority, key));
     }
 
     /// A subscription has ended.
     pub(super) fn forget_hungry(&mut self, key: SubscriptionKey) {
-        self.hungry.retain(|other| *other != key);
+        self.hungry.retain(|(_, other)| *other != key);
     }
 
     #[cfg(any(debug_assertions, test))]
     pub(super) fn is_hungry(&self, key: SubscriptionKey) -> bool {
-        self.hungry.contains(&key)
+        self.hungry.iter().any(|(_, other)| *other == key)
     }
 
     /// A subscription that is to look, behind so many others.
     pub(super) fn hungry(&self, place: usize) -> Option<SubscriptionKey> {
-        self.hungry.get(place).copied()
+        self.hungry.get(place).map(|(_, key)| *key)
     }
 
     /// It found something, and lets others look before it looks again.
     pub(super) fn served(&mut self, place: usize) {
-        let served = self.hungry.remove(place);
-        self.hungry.extend(served);
+        if let Some((priority, key)) = self.hungry.remove(place) {
+            self.add_hungry(priority, key);
+        }
     }
 
     /// It found nothing.

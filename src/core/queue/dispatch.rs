@@ -35,7 +35,7 @@ impl Queue {
         if !self.is_ready(key) {
             return;
         }
-        self.is_hungry(key);
+        self.make_hungry(key);
         if let Some(subscription) = self.subscriptions.get_mut(key)
             && !subscription.in_ring
         {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::super::effect::SubscriptionKey;
 use super::super::time::Now;
-use super::Queue;
+use super::{Queue, Subscription};
 
 /// One of this priority has the queue as soon as it comes, whoever has it.
 const ALWAYS: i8 = i8::MAX;
@@ -13,7 +13,8 @@ impl Queue {
     /// Whether a subscription can be given a message now.
     pub(super) fn is_ready(&self, key: SubscriptionKey) -> bool {
         let admitted = self.exclusive.is_none_or(|exclusive| exclusive == key);
-        admitted && self.subscriptions.get(key).is_some_and(|s| s.has_credit())
+        let subscription = self.subscriptions.get(key);
+        admitted && subscription.is_some_and(Subscription::has_credit)
     }
 
     /// Lets a new subscription have the queue for itself, if it asks for that and comes before the one

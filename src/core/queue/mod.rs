@@ -9,7 +9,10 @@ mod aside;
 mod choose;
 mod dispatch;
 mod exclusive;
+mod fetch;
+mod grouping;
 mod horizon;
+mod serve;
 mod settle;
 mod transact;
 mod turns;
@@ -29,6 +32,7 @@ use super::request::SubscribeOptions;
 use super::subscription::{Slots, Subscription};
 use super::time::Now;
 use aside::Aside;
+use fetch::state_found;
 use horizon::Horizon;
 use turns::Turns;
 
@@ -330,14 +334,15 @@ impl Queue {
     }
 
     /// Whether senders of messages that nobody has to store should pause for a moment: consumers are
-    /// there and behind, and the disk is a detour.
+    /// there and behind, and the disk is a detour. What was set aside is past its turn.
     pub fn is_behind(&self) -> bool {
-        self.resident_bytes() > self.policy.memory_window_bytes / 2 && self.subscriptions.len() > 0
+        self.pending.resident_bytes() > self.policy.memory_window_bytes / 2
+            && self.subscriptions.len() > 0
     }
 
     /// Whether consumers have caught up so far that senders can go on.
     pub fn has_caught_up(&self) -> bool {
-        self.resident_bytes() <= self.policy.memory_window_bytes / 4
+        self.pending.resident_bytes() <= self.policy.memory_window_bytes / 4
     }
 
     /// Starts to give messages to a new subscription.
@@ -481,13 +486,6 @@ impl Queue {
 
     #[cfg(not(any(debug_assertions, test)))]
     fn check_invariants(&self) {}
-}
-
-/// What has happened to a message that was read from the store, as far as anybody knows.
-fn state_found(horizon: &Horizon, stored: &StoredMessage) -> Option<Box<DeliveryState>> {
-    let mut state = stored.state;
-    state.redelivered |= horizon.flags(stored.position) && stored.message.persistent;
-    (state != DeliveryState::default()).then(|| Box::new(state))
 }
 
 /// A count as a change of a gauge.

@@ -122,7 +122,7 @@ impl Topic {
             if reader.subscription.ended {
                 continue;
             }
-            if !reader.subscription.wants(message) {
+            if !reader.subscription.wants(message, DeliveryState::default()) {
                 if reader.cursor == position {
                     reader.cursor = position.next();
                 } else {
@@ -276,7 +276,7 @@ impl Topic {
                 effects.tally.expired += 1;
                 continue;
             }
-            if !reader.subscription.wants(&entry.message) {
+            if !reader.subscription.wants(&entry.message, entry.state()) {
                 continue;
             }
             self.unsettled += 1;

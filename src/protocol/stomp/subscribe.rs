@@ -7,7 +7,9 @@ use super::refusal::{Refused, shown};
 use super::session::{Peer, own_name, value};
 use super::subscription::{Outstanding, Subscription};
 use crate::codec::stomp::{Headers, Verb, Version, begin, header, number};
-use crate::core::{AckMode, DeliveryTag, Kind, Request, SubscribeOptions, SubscriptionId};
+use crate::core::{
+    AckMode, DeliveryTag, Kind, Request, Selector, SubscribeOptions, SubscriptionId,
+};
 use crate::protocol::Code;
 use crate::protocol::report::{add, kind_index, mode_index};
 
@@ -199,6 +201,7 @@ impl Peer {
         let any_of = |names: &[&[u8]]| names.iter().any(|name| is_on(headers, name));
         let no_local = any_of(&[b"activemq.noLocal", b"no-local"]);
         Ok(SubscribeOptions {
+            selector: selector(headers)?,
             no_local: no_local.then_some(self.id),
             priority: consumer_priority(headers)?,
             exclusive: any_of(&[b"activemq.exclusive"]),
@@ -235,6 +238,24 @@ fn is_on(headers: &Headers<'_>, name: &[u8]) -> bool {
     value.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"true"))
 }
 
+/// The condition on messages, if there is one.
+fn selector(headers: &Headers<'_>) -> Result<Option<Selector>, Refused> {
+    let spellings = [b"selector".as_slice(), b"activemq.selector"];
+    let mut given = spellings.iter().filter_map(|name| headers.get(name));
+    let Some(text) = given.find(|text| !text.trim_ascii().is_empty()) else {
+        return Ok(None);
+    };
+    let refused = |problem: String| {
+        Refused::new(
+            Code::InvalidSelector,
+            format!("The selector '{}' cannot be read: {problem}", shown(&text)),
+        )
+    };
+    let read = std::str::from_utf8(&text).map_err(|error| refused(error.to_string()))?;
+    let selector = Selector::parse(read).map_err(|error| refused(error.to_string()))?;
+    Ok(Some(selector))
+}
+
 /// The consumer priority, in the spelling of `ActiveMQ` or of `RabbitMQ`.
 fn consumer_priority(headers: &Headers<'_>) -> Result<i8, Refused> {
     let spellings = ["activemq.priority", "x-priority"];
@@ -262,7 +283,6 @@ fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
         let value = header.value();
         let on = value.trim_ascii().eq_ignore_ascii_case(b"true");
         let what = match header.name {
-            b"selector" | b"activemq.selector" if !value.trim_ascii().is_empty() => "a selector",
             b"browser" if on => "a browser",
             b"activemq.subscriptionName"
             | b"activemq.subcriptionName"

@@ -279,7 +279,7 @@ words! {
 }
 
 section! {
-    /// Message groups: messages with the same JMSXGroupID go to one consumer, in their order.
+    /// Message groups: messages with the same `JMSXGroupID` go to one consumer, in their order.
     Groups at "groups" {
         /// What happens when a consumer joins: nothing, or it gets its share, with or without waiting.
         rebalance: Rebalance = OneOf::<Rebalance>(PhantomData), "drain";
