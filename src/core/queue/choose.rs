@@ -1,8 +1,6 @@
 //! Which subscription a message is for: the one that has its group, or the first in turn that wants
 //! it. A message that can be given to nobody is set aside, and those behind it go on.
 
-use std::sync::Arc;
-
 use super::super::effect::{Effects, SubscriptionKey};
 use super::super::message_group::{GroupKey, Slot};
 use super::super::pending::Entry;
@@ -17,10 +15,16 @@ const OVERHEAD_SHARE: u64 = 16;
 impl Queue {
     /// Gives a waiting message that has just been taken from the front to somebody, or sets it aside.
     pub(super) fn place_entry(&mut self, now: Now, entry: Entry, effects: &mut Effects) {
-        let message = Arc::clone(&entry.message);
-        if let Some(membership) = message.membership() {
-            self.place_grouped(now, membership, entry, effects);
-        } else if let Some(key) = self.first_who_wants(&entry) {
+        if entry.message.grouped {
+            self.place_grouped(now, entry, effects);
+        } else {
+            self.place_plain(entry, effects);
+        }
+    }
+
+    /// The same for a message that belongs to no group.
+    pub(super) fn place_plain(&mut self, entry: Entry, effects: &mut Effects) {
+        if let Some(key) = self.first_who_wants(&entry) {
             self.give(key, entry, false, effects);
         } else {
             let (priority, position) = (entry.message.priority, entry.position);

@@ -74,11 +74,6 @@ impl Queue {
         first_of_group: bool,
         effects: &mut Effects,
     ) {
-        if self.ring.front() == Some(key) {
-            self.ring.pop_front();
-        } else {
-            self.ring.remove(key);
-        }
         let Some(subscription) = self.subscriptions.get_mut(key) else {
             return;
         };
@@ -102,8 +97,16 @@ impl Queue {
         );
         subscription.inflight.push(tag, entry);
         subscription.in_ring = subscription.has_credit();
-        if subscription.in_ring {
-            self.ring.push(subscription.options.priority, key);
+        let (stays, priority) = (subscription.in_ring, subscription.options.priority);
+        if self.ring.front() != Some(key) {
+            self.ring.remove(key);
+            if stays {
+                self.ring.push(priority, key);
+            }
+        } else if stays {
+            self.ring.rotate();
+        } else {
+            self.ring.pop_front();
         }
     }
 

@@ -26,14 +26,11 @@ impl Queue {
         }
     }
 
-    pub(super) fn place_grouped(
-        &mut self,
-        now: Now,
-        membership: Membership<'_>,
-        mut entry: Entry,
-        effects: &mut Effects,
-    ) {
-        let Membership { group, sequence } = membership;
+    pub(super) fn place_grouped(&mut self, now: Now, mut entry: Entry, effects: &mut Effects) {
+        let message = Arc::clone(&entry.message);
+        let Some(Membership { group, sequence }) = message.membership() else {
+            return self.place_plain(entry, effects);
+        };
         let aside = self.aside.get_or_insert_default();
         let policy = &self.policy.groups;
         let group = aside.groups.key_of(&group, now.tick, policy);

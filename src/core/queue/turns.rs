@@ -39,6 +39,14 @@ impl Turns {
             .find_map(|(_, level)| level.pop_front())
     }
 
+    /// Gives the turn to the next of the same priority.
+    pub(super) fn rotate(&mut self) {
+        let level = self.levels.iter_mut().find(|(_, level)| !level.is_empty());
+        if let Some((_, level)) = level {
+            level.rotate_left(1);
+        }
+    }
+
     /// Removes one that has ended.
     pub(super) fn remove(&mut self, key: SubscriptionKey) {
         for (_, level) in &mut self.levels {
