@@ -12,6 +12,9 @@ use super::{Queue, signed};
 /// Places and groups may take this many times the memory window, beside what is in it.
 const OVERHEAD_SHARE: u64 = 16;
 
+/// Among how many consumers the one with the fewest groups is looked for.
+const NEXT_FEW: usize = 8;
+
 impl Queue {
     /// Gives a waiting message that has just been taken from the front to somebody, or sets it aside.
     pub(super) fn place_entry(&mut self, now: Now, entry: Entry, effects: &mut Effects) {
@@ -52,7 +55,7 @@ impl Queue {
     }
 
     /// Who should have a group of which this is the next message: of those of the highest consumer
-    /// priority the one that has the fewest.
+    /// priority, and of the next few in turn, the one that has the fewest.
     pub(super) fn new_owner(&self, entry: &Entry) -> Option<SubscriptionKey> {
         let ready = self.ring.iter();
         let mut ready = ready.filter(|(_, key)| self.if_ready(*key, entry).is_some());
@@ -63,7 +66,7 @@ impl Queue {
         };
         let equals = ready.take_while(|(priority, _)| *priority == highest);
         let equals = std::iter::once(first).chain(equals.map(|(_, key)| key));
-        equals.min_by_key(|key| owned(*key))
+        equals.take(NEXT_FEW).min_by_key(|key| owned(*key))
     }
 
     /// Who has a group, or should have it.
