@@ -54,6 +54,7 @@ fn message(number: u64, bytes: &bytes::Bytes) -> Arc<Message> {
             body_start: 0,
             body_length: 1024,
         },
+        sent_to: None,
         provenance: None,
     })
 }

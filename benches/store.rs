@@ -50,6 +50,7 @@ fn message(number: u64) -> Arc<Message> {
             body_start: 0,
             body_length: u32::try_from(BODY).unwrap(),
         },
+        sent_to: None,
         provenance: None,
     })
 }

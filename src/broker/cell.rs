@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::outbox::Outbox;
 use super::pager::Wish;
+use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
     DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Sequence, StoredPage,
@@ -26,6 +27,8 @@ use crate::store::Durable;
 pub(super) struct Cell {
     pub(super) name: DestinationName,
     pub(super) id: DestinationId,
+    /// Whether what is sent here may have to go elsewhere as well.
+    pub(super) is_routed: bool,
     state: Mutex<State>,
 }
 
@@ -98,7 +101,7 @@ impl Work {
 }
 
 impl Cell {
-    pub(super) fn new(id: DestinationId, destination: Destination) -> Self {
+    pub(super) fn new(id: DestinationId, destination: Destination, rules: &Rules) -> Self {
         let name = match &destination {
             Destination::Queue(queue) => queue.name().clone(),
             Destination::Topic(topic) => topic.name().clone(),
@@ -110,6 +113,7 @@ impl Cell {
             pausing: Vec::new(),
         };
         Self {
+            is_routed: rules.concern(&name),
             name,
             id,
             state: Mutex::new(state),

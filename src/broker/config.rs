@@ -16,6 +16,8 @@ pub struct BrokerConfig {
     pub durability: Durability,
     /// How every destination treats its messages.
     pub policy: DestinationPolicy,
+    /// Where messages go beside the destination that they are sent to.
+    pub routing: super::routing::Routing,
     /// What nobody may exceed.
     pub limits: BrokerLimits,
     /// Bytes of messages that may be in memory; at this point senders wait.

@@ -8,6 +8,7 @@ mod arriving;
 mod commit;
 mod parking;
 mod requests;
+mod routed;
 mod staging;
 
 use std::collections::VecDeque;

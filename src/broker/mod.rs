@@ -15,6 +15,7 @@ mod outbox;
 mod pager;
 mod recovery;
 mod registry;
+mod routing;
 mod shared;
 mod transaction;
 
@@ -30,6 +31,7 @@ use cell::{Destination, Work};
 use flow::Flow;
 use pager::Pager;
 use registry::Registry;
+use routing::Rules;
 use shared::Shared;
 
 pub use clock::Clock;
@@ -44,6 +46,7 @@ pub use metrics::{
     StoreBytes, StoreErrors, Totals, TransactionsEnded, describe,
 };
 pub use outbox::{Mail, Outbox};
+pub use routing::{MirroredQueues, Routing};
 
 /// A message broker: queues and topics, and the store behind them.
 #[derive(Debug)]
@@ -106,7 +109,11 @@ impl Broker {
             clock,
             policy: Arc::new(config.policy.clone()),
             limits: config.limits,
-            registry: Registry::new(config.limits.destinations, found.next_destination_id),
+            registry: Registry::new(
+                config.limits.destinations,
+                found.next_destination_id,
+                Rules::new(&config.routing),
+            ),
             flow: Flow::new(config.memory_limit_bytes, config.memory_slow_at),
             writer,
             reader,

@@ -13,9 +13,11 @@ pub(super) fn restore(shared: &Shared, found: Vec<RecoveredDestination>) {
     let mut effects = Effects::default();
     for recovered in found {
         let destination = bring_back(shared, &recovered, &mut effects);
-        shared
-            .registry
-            .restore(Cell::new(recovered.id, destination));
+        shared.registry.restore(Cell::new(
+            recovered.id,
+            destination,
+            shared.registry.rules(),
+        ));
     }
     effects.tally = crate::core::Tally::default();
     debug_assert!(effects.is_empty(), "recovery changes nothing");

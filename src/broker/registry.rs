@@ -7,6 +7,7 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::cell::{Cell, Destination};
+use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{DestinationId, DestinationName, Kind, Queue, Refusal, Topic};
 
@@ -17,22 +18,49 @@ pub(super) struct Registry {
     count: AtomicUsize,
     limit: usize,
     next_id: AtomicU64,
+    /// The queues of each virtual topic.
+    consumers: DashMap<DestinationName, Vec<Arc<Cell>>, FxBuildHasher>,
+    rules: Rules,
 }
 
 impl Registry {
-    pub(super) fn new(limit: usize, next_id: DestinationId) -> Self {
+    pub(super) fn new(limit: usize, next_id: DestinationId, rules: Rules) -> Self {
         Self {
             cells: DashMap::default(),
             count: AtomicUsize::new(0),
             limit,
             next_id: AtomicU64::new(next_id.0),
+            consumers: DashMap::default(),
+            rules,
         }
     }
 
     /// Adds what recovery has found.
     pub(super) fn restore(&self, cell: Cell) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.cells.insert(cell.name.clone(), Arc::new(cell));
+        let cell = Arc::new(cell);
+        self.note_consumer(&cell);
+        self.cells.insert(cell.name.clone(), cell);
+    }
+
+    /// How messages go to more than one destination.
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The queues of a virtual topic.
+    pub(super) fn consumers_of(&self, topic: &DestinationName) -> Vec<Arc<Cell>> {
+        let found = self.consumers.get(topic);
+        found.map_or_else(Vec::new, |queues| queues.clone())
+    }
+
+    fn note_consumer(&self, cell: &Arc<Cell>) {
+        if let Some(topic) = self.rules.topic_of(&cell.name) {
+            self.consumers
+                .entry(topic)
+                .or_default()
+                .push(Arc::clone(cell));
+        }
     }
 
     /// The destination of that name, new if need be.
@@ -65,13 +93,13 @@ impl Registry {
             self.count.fetch_add(1, Ordering::Relaxed);
             let id = DestinationId(self.next_id.fetch_add(1, Ordering::Relaxed));
             let policy = Arc::clone(&shared.policy);
-            Arc::new(Cell::new(
-                id,
-                match name.kind() {
-                    Kind::Queue => Destination::Queue(Queue::new(id, name.clone(), policy)),
-                    Kind::Topic => Destination::Topic(Topic::new(id, name.clone(), policy)),
-                },
-            ))
+            let destination = match name.kind() {
+                Kind::Queue => Destination::Queue(Queue::new(id, name.clone(), policy)),
+                Kind::Topic => Destination::Topic(Topic::new(id, name.clone(), policy)),
+            };
+            let cell = Arc::new(Cell::new(id, destination, &self.rules));
+            self.note_consumer(&cell);
+            cell
         });
         Arc::clone(&entry)
     }

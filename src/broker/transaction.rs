@@ -8,11 +8,14 @@ use crate::core::{Message, Reserved, Sequence, SubscriptionId, SubscriptionKey, 
 /// A subscription with deliveries that a transaction settles.
 pub(super) type Settling = (SubscriptionId, Arc<Cell>, SubscriptionKey);
 
+/// A message and where it goes.
+pub(super) type Sending = (Arc<Cell>, Arc<Message>);
+
 /// An open transaction.
 #[derive(Debug)]
 pub(super) struct UnitOfWork {
     pub(super) opened: Tick,
-    pub(super) sends: Vec<(Arc<Cell>, Arc<Message>)>,
+    pub(super) sends: Vec<Sending>,
     /// Subscriptions with deliveries that it settles, each once.
     pub(super) settles: Vec<Settling>,
     pub(super) operations: usize,
@@ -34,7 +37,8 @@ impl UnitOfWork {
 /// A transaction whose changes are being made durable.
 #[derive(Debug)]
 pub(super) struct Commit {
-    pub(super) transaction: crate::core::TransactionId,
+    /// `None` where something else than a transaction waits for the log.
+    pub(super) transaction: Option<crate::core::TransactionId>,
     pub(super) token: Option<Token>,
     /// It is durable once the log is durable up to here.
     pub(super) until: Sequence,

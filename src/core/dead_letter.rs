@@ -17,6 +17,7 @@ pub(super) fn dead_letter(
     Arc::new(Message {
         persistent: true,
         expiration: None,
+        sent_to: None,
         provenance: Some(Box::new(Provenance {
             origin: origin.clone(),
             cause: cause.to_owned(),

@@ -60,6 +60,31 @@ impl DestinationName {
         })
     }
 
+    /// The destination that stands for all of these at once.
+    ///
+    /// # Errors
+    /// When their names together are too long, or there are none.
+    pub fn composite(parts: &[Self]) -> Result<Self, NameError> {
+        let names: Vec<_> = parts.iter().map(ToString::to_string).collect();
+        Self::new(Kind::Queue, &names.join(","))
+    }
+
+    /// Whether it stands for several.
+    pub fn is_composite(&self) -> bool {
+        memchr::memchr(b',', self.name.as_bytes()).is_some()
+    }
+
+    /// Those that it stands for, if it is a composite one.
+    pub fn parts(&self) -> Option<Vec<Self>> {
+        let part = |text: &str| match text.split_once("://") {
+            Some(("topic", name)) => Self::topic(name).ok(),
+            Some(("queue", name)) => Self::queue(name).ok(),
+            _ => Self::queue(text).ok(),
+        };
+        self.is_composite()
+            .then(|| self.name.split(',').filter_map(part).collect())
+    }
+
     /// The queue of that name.
     pub fn queue(name: &str) -> Result<Self, NameError> {
         Self::new(Kind::Queue, name)

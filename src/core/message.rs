@@ -128,6 +128,8 @@ pub struct Message {
     pub grouped: bool,
     /// Properties and body.
     pub encoded: Encoded,
+    /// What it was sent to, if that is another destination than the one that holds it.
+    pub sent_to: Option<Box<DestinationName>>,
     /// Set once it has been dead-lettered.
     pub provenance: Option<Box<Provenance>>,
 }

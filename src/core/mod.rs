@@ -27,6 +27,7 @@ mod selector;
 mod subscription;
 mod time;
 mod topic;
+mod virtual_topic;
 
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
@@ -49,3 +50,4 @@ pub use schedule::{Cron, CronError};
 pub use selector::{Properties, Selector, SelectorError, Value};
 pub use time::{Now, Tick, Timestamp};
 pub use topic::Topic;
+pub use virtual_topic::VirtualTopics;

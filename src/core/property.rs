@@ -173,6 +173,7 @@ mod tests {
                 Form::StompPlain,
                 "message-id:ID-1-1\ndestination:/queue/a.b\ntype:order\ncolour:blue\nreply-to:/topic/x",
             ),
+            sent_to: None,
             provenance: None,
         };
         let state = DeliveryState {

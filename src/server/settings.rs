@@ -10,8 +10,10 @@ use super::config::{
 use super::connection::Budget;
 use super::listener::ConnectionLimits;
 use super::machine;
-use crate::broker::{BrokerConfig, BrokerLimits, StoreConfig};
-use crate::core::{DestinationName, DestinationPolicy, GroupPolicy, Keep, NameError, Rebalance};
+use crate::broker::{BrokerConfig, BrokerLimits, MirroredQueues, Routing, StoreConfig};
+use crate::core::{
+    DestinationName, DestinationPolicy, GroupPolicy, Keep, NameError, Rebalance, VirtualTopics,
+};
 use crate::protocol::stomp;
 use crate::store;
 
@@ -27,6 +29,7 @@ pub(super) fn broker(settings: &Settings) -> Result<BrokerConfig, NameError> {
         },
         durability: durability(&settings.store),
         policy: policy(&settings.destination, &settings.groups)?,
+        routing: routing(settings),
         limits: limits(settings),
         memory_limit_bytes: settings.memory.limit.of(machine::memory()),
         memory_slow_at: settings.memory.slow_at,
@@ -79,6 +82,18 @@ fn policy(destination: &Destination, groups: &Groups) -> Result<DestinationPolic
                 .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         },
     })
+}
+
+fn routing(settings: &Settings) -> Routing {
+    let (topics, mirrors) = (&settings.virtual_topics, &settings.mirrored_queues);
+    let rules = || VirtualTopics::new(&topics.topics, &topics.prefix);
+    Routing {
+        virtual_topics: topics.enabled.then(rules),
+        mirrored_queues: mirrors.enabled.then(|| MirroredQueues {
+            prefix: mirrors.prefix.clone(),
+            postfix: mirrors.postfix.clone(),
+        }),
+    }
 }
 
 fn limits(settings: &Settings) -> BrokerLimits {

@@ -45,6 +45,7 @@ pub(super) fn message(number: u64, size: usize) -> Message {
             body_start: 0,
             body_length: u32::try_from(size).unwrap(),
         },
+        sent_to: None,
         provenance: None,
     }
 }

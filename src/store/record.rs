@@ -15,8 +15,14 @@ const HAS_EXPIRATION: u8 = 1 << 2;
 const HAS_PROVENANCE: u8 = 1 << 3;
 const HAS_STATE: u8 = 1 << 4;
 const GROUPED: u8 = 1 << 5;
-const KNOWN_FLAGS: u8 =
-    PERSISTENT | BYTES_BODY | HAS_EXPIRATION | HAS_PROVENANCE | HAS_STATE | GROUPED;
+const SENT_ELSEWHERE: u8 = 1 << 6;
+const KNOWN_FLAGS: u8 = PERSISTENT
+    | BYTES_BODY
+    | HAS_EXPIRATION
+    | HAS_PROVENANCE
+    | HAS_STATE
+    | GROUPED
+    | SENT_ELSEWHERE;
 
 /// Appends a message and what has happened to it.
 pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState) {
@@ -28,7 +34,8 @@ pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState)
             | flag(message.expiration.is_some(), HAS_EXPIRATION)
             | flag(message.provenance.is_some(), HAS_PROVENANCE)
             | flag(has_state, HAS_STATE)
-            | flag(message.grouped, GROUPED),
+            | flag(message.grouped, GROUPED)
+            | flag(message.sent_to.is_some(), SENT_ELSEWHERE),
     );
     out.push(message.priority.get());
     out.push(message.encoded.form as u8);
@@ -40,6 +47,9 @@ pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState)
     }
     if has_state {
         encode_state(out, state);
+    }
+    if let Some(name) = &message.sent_to {
+        encode_name(out, name);
     }
     if let Some(provenance) = &message.provenance {
         encode_provenance(out, provenance);
@@ -80,6 +90,11 @@ pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), 
     } else {
         DeliveryState::default()
     };
+    let sent_to = if has(SENT_ELSEWHERE) {
+        Some(Box::new(decode_name(input)?))
+    } else {
+        None
+    };
     let provenance = if has(HAS_PROVENANCE) {
         Some(Box::new(decode_provenance(input)?))
     } else {
@@ -98,6 +113,7 @@ pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), 
         },
         grouped: has(GROUPED),
         encoded: decode_encoded(input, form)?,
+        sent_to,
         provenance,
     };
     Ok((message, state))
@@ -209,6 +225,7 @@ pub(super) mod tests {
             (persistent, bytes_body, escaped, grouped) in any::<(bool, bool, bool, bool)>(),
             head in proptest::collection::vec(any::<u8>(), 0..100),
             body in proptest::collection::vec(any::<u8>(), 0..2000),
+            sent_to in proptest::option::of("[a-z.,]{1,20}"),
             dead in proptest::option::of(("[a-z.]{1,20}", ".{0,40}", any::<(u32, u64, u64, bool)>(), 0..u64::MAX)),
         ) -> Message {
             let mut bytes = head.clone();
@@ -227,6 +244,7 @@ pub(super) mod tests {
                     body_start: u32::try_from(head.len()).unwrap(),
                     body_length: u32::try_from(body.len()).unwrap(),
                 },
+                sent_to: sent_to.map(|name| Box::new(DestinationName::topic(&name).unwrap())),
                 provenance: dead.map(|(name, cause, (count, first, last, was), expiration)| {
                     Box::new(Provenance {
                         origin: DestinationName::queue(&name).unwrap(),

@@ -20,6 +20,7 @@ mod limits;
 mod prefetch;
 mod provoke;
 mod refusals;
+mod routing;
 mod say;
 mod selectors;
 mod stomp10;

@@ -86,9 +86,6 @@ const SENT_TO: &[(&str, &str)] = &[
     ("test_temp_destination", "/temp-queue/a"),
     ("test_convert_remote_temp_queue", "/remote-temp-queue/ID:1"),
     ("test_convert_remote_temp_topic", "/remote-temp-topic/ID:1"),
-    ("test_send_message_to_composite_queue", "/queue/a,/queue/b"),
-    ("test_send_message_to_composite_queue_no_prefixes", "a,b"),
-    ("test_send_message_to_composite_topic", "/topic/a,/topic/b"),
     (
         "test_statistics_advisory",
         "/queue/ActiveMQ.Statistics.Broker",
@@ -110,10 +107,6 @@ const SUBSCRIBED_TO: &[(&str, &str)] = &[
     ("test_subscribe_to_composite_topics", "/topic/a,/topic/b"),
     ("test_subscribe_with_wildcard_subscription", "/queue/a.b.>"),
     ("wildcards", "/topic/*.b"),
-    (
-        "test_stomp_on_virtual_topics",
-        "/queue/Consumer.A.VirtualTopic.FOO",
-    ),
     (
         "test_connection_advisory",
         "/topic/ActiveMQ.Advisory.Connection",

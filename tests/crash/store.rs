@@ -57,6 +57,7 @@ fn put(at: StoredAt, size: usize) -> Persist {
                 body_start: 0,
                 body_length: u32::try_from(size).unwrap(),
             },
+            sent_to: None,
             provenance: None,
         }),
         state: DeliveryState::default(),

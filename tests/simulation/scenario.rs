@@ -76,6 +76,10 @@ impl Scenario {
             store: StoreConfig::Memory,
             durability,
             policy,
+            routing: tidegate::internal::broker::Routing {
+                virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
+                mirrored_queues: None,
+            },
             limits,
             memory_limit_bytes: few(rng, 0.2, 3000, 20_000, 1 << 30),
             memory_slow_at: 0.6,

@@ -148,6 +148,7 @@ impl Check {
             body_kind: tidegate::internal::core::BodyKind::Text,
             grouped: group.is_some(),
             encoded: rules::encoded(group, weight, c, usize::from(b)),
+            sent_to: None,
             provenance: None,
         };
         let (attempts, held, marked) = (0, None, None);

@@ -56,6 +56,10 @@ pub fn config() -> BrokerConfig {
             dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
             groups: tidegate::internal::core::GroupPolicy::default(),
         },
+        routing: tidegate::internal::broker::Routing {
+            virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
+            mirrored_queues: None,
+        },
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,
         memory_slow_at: 0.8,

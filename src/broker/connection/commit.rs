@@ -72,7 +72,7 @@ impl Connection {
                 .sync(&(Arc::clone(&self.outbox) as Arc<dyn Durable>));
         }
         self.commit = Some(Box::new(Commit {
-            transaction,
+            transaction: Some(transaction),
             token,
             until,
             sends,
@@ -111,18 +111,18 @@ impl Connection {
             return;
         };
         let pressed = self.shared.flow.pressed();
-        for (_, cell, key) in &commit.settles {
+        let settles = commit.transaction.map(|by| (by, &commit.settles));
+        for (by, (_, cell, key)) in settles
+            .into_iter()
+            .flat_map(|(by, all)| all.iter().map(move |one| (by, one)))
+        {
             cell.with(
                 &self.shared,
                 work,
                 None,
                 |state, effects, _| match &mut state.destination {
-                    Destination::Queue(queue) => {
-                        queue.apply(now, *key, commit.transaction, effects);
-                    }
-                    Destination::Topic(topic) => {
-                        topic.apply(now, *key, commit.transaction, effects);
-                    }
+                    Destination::Queue(queue) => queue.apply(now, *key, by, effects),
+                    Destination::Topic(topic) => topic.apply(now, *key, by, effects),
                 },
             );
         }
@@ -146,7 +146,9 @@ impl Connection {
                 }
             });
         }
-        self.shared.metrics.transactions_ended.commit.increment(1);
+        if commit.transaction.is_some() {
+            self.shared.metrics.transactions_ended.commit.increment(1);
+        }
         answer(completions, commit.token, Ok(Done::Now));
         self.try_parked(work, now, completions);
     }
@@ -171,7 +173,9 @@ impl Connection {
                 });
             }
         }
-        self.unmark(work, now, commit.transaction, &commit.settles);
+        if let Some(transaction) = commit.transaction {
+            self.unmark(work, now, transaction, &commit.settles);
+        }
         self.release_bytes(work, commit.bytes);
         let refusal = Refusal::StoreFailed {
             cause: cause.to_owned(),

@@ -36,9 +36,19 @@ impl Connection {
                 Request::Send {
                     transaction: None,
                     ref destination,
+                    ..
+                } if destination.is_composite() => {
+                    self.send_routed(work, now, since, request, completions);
+                }
+                Request::Send {
+                    transaction: None,
+                    ref destination,
                     token,
                     ..
                 } => match self.cell(destination) {
+                    Ok(cell) if cell.is_routed => {
+                        self.send_routed(work, now, since, request, completions);
+                    }
                     Ok(cell) => {
                         let first = (since, request);
                         self.run(work, now, &cell, first, &mut requests, completions);
@@ -89,10 +99,24 @@ impl Connection {
                 destination,
                 options,
                 token,
-            } => {
-                let result = self.subscribe(work, now, subscription, &destination, options);
-                answer(completions, token, result.map(|()| Done::Now));
-            }
+            } => match self.waits_for_definition(work, &destination) {
+                Ok(true) => {
+                    let again = Request::Subscribe {
+                        subscription,
+                        destination,
+                        options,
+                        token,
+                    };
+                    self.park(now.tick, again);
+                    self.apply_commit(work, now, completions);
+                }
+                result => {
+                    let result = result.and_then(|_| {
+                        self.subscribe(work, now, subscription, &destination, options)
+                    });
+                    answer(completions, token, result.map(|()| Done::Now));
+                }
+            },
             Request::Unsubscribe {
                 subscription,
                 token,
@@ -256,7 +280,7 @@ impl Connection {
 
     /// Whether the broker as a whole takes this message. If not, the connection hears when to try
     /// again.
-    fn admit(&self, message: &Message) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, message: &Message) -> Result<(), Refusal> {
         let refuses = || {
             self.shared.flow.refuses(message).or_else(|| {
                 let (actual, limit) = (
@@ -324,7 +348,7 @@ impl Connection {
                 destination,
                 transaction: None,
                 ..
-            } => self.parked.is_empty() && cell.name == *destination,
+            } => self.parked.is_empty() && cell.name == *destination && !cell.is_routed,
             Request::Settle {
                 subscription,
                 transaction: None,
@@ -344,7 +368,7 @@ impl Connection {
         }
     }
 
-    fn done(&self, sequence: Sequence) -> Done {
+    pub(super) fn done(&self, sequence: Sequence) -> Done {
         // The writer may be further than the last mail: it tells only those who wait for a batch.
         if sequence <= self.durable.max(self.shared.writer.durable()) {
             Done::Now

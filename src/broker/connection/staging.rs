@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::cell::{Destination, Work};
-use super::super::transaction::UnitOfWork;
+use super::super::transaction::{Sending, UnitOfWork};
 use super::Connection;
 use super::requests::answer;
 use crate::core::{
@@ -77,14 +77,33 @@ impl Connection {
         message: Arc<Message>,
         transaction: TransactionId,
     ) -> Result<(), Refusal> {
-        let cell = self.cell(destination)?;
-        let bytes = message.footprint();
-        let unit = self.grow(transaction, 1, bytes)?;
-        unit.sends.push((cell, message));
+        let sends = self.sends_to(destination, message)?;
+        let bytes = sends.iter().map(|(_, message)| message.footprint()).sum();
+        let unit = self.grow(transaction, sends.len(), bytes)?;
+        unit.sends.extend(sends);
         self.shared
             .flow
             .book(i64::try_from(bytes).unwrap_or(i64::MAX));
         Ok(())
+    }
+
+    /// Where a message goes, and as what.
+    fn sends_to(
+        &mut self,
+        destination: &DestinationName,
+        message: Arc<Message>,
+    ) -> Result<Vec<Sending>, Refusal> {
+        if !destination.is_composite() {
+            let cell = self.cell(destination)?;
+            if !cell.is_routed {
+                return Ok(vec![(cell, message)]);
+            }
+        }
+        let targets = self.targets(destination, &message)?;
+        let each = targets
+            .into_iter()
+            .map(|((cell, _), message)| (cell, message));
+        Ok(each.collect())
     }
 
     /// Adds settlements to an open transaction.

@@ -2,7 +2,7 @@
 //! it. A message that can be given to nobody is set aside, and those behind it go on.
 
 use super::super::effect::{Effects, SubscriptionKey};
-use super::super::message_group::{GroupKey, Slot};
+use super::super::message_group::Slot;
 use super::super::pending::Entry;
 use super::super::policy::Keep;
 use super::super::subscription::Subscription;
@@ -67,12 +67,6 @@ impl Queue {
         let equals = ready.take_while(|(priority, _)| *priority == highest);
         let equals = std::iter::once(first).chain(equals.map(|(_, key)| key));
         equals.take(NEXT_FEW).min_by_key(|key| owned(*key))
-    }
-
-    /// Who has a group, or should have it.
-    pub(super) fn owner_or_new(&self, group: GroupKey, entry: &Entry) -> Option<SubscriptionKey> {
-        let owner = self.aside.as_ref()?.groups.owner(group);
-        owner.or_else(|| self.new_owner(entry))
     }
 
     pub(super) fn if_ready(&self, key: SubscriptionKey, entry: &Entry) -> Option<SubscriptionKey> {

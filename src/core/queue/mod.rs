@@ -8,6 +8,7 @@
 mod aside;
 mod choose;
 mod dispatch;
+mod enqueue;
 mod exclusive;
 mod fetch;
 mod grouping;
@@ -21,13 +22,11 @@ mod unmatched;
 use std::sync::Arc;
 
 use super::destination::DestinationName;
-use super::effect::{Effects, Forward, PageReader, PageRequest, SubscriptionKey};
-use super::error::Refusal;
+use super::effect::{Effects, PageReader, PageRequest, SubscriptionKey};
 use super::id::{DestinationId, Position, SubscriptionId};
 use super::message::{DeliveryState, Message, Priority, StoredAt};
 use super::pending::{Entry, Pending};
-use super::persist::Persist;
-use super::policy::{DestinationPolicy, Keep};
+use super::policy::DestinationPolicy;
 use super::request::SubscribeOptions;
 use super::subscription::{Slots, Subscription};
 use super::time::Now;
@@ -180,157 +179,6 @@ impl Queue {
     /// Subscriptions that can be given messages or still hold some.
     pub fn subscription_count(&self) -> usize {
         self.subscriptions.len()
-    }
-
-    /// Adds a message. Returns the place in `effects.persist` of the change that makes it durable, if
-    /// there is anything to wait for.
-    ///
-    /// # Errors
-    /// [`Refusal::Full`] when the queue holds all it may.
-    pub fn enqueue(
-        &mut self,
-        now: Now,
-        message: Arc<Message>,
-        pressed: bool,
-        effects: &mut Effects,
-    ) -> Result<Option<usize>, Refusal> {
-        let bytes = message.footprint() as u64;
-        let waiting = self.ready_bytes();
-        if waiting.saturating_add(bytes) > self.policy.max_bytes && waiting > 0 {
-            return Err(Refusal::Full {
-                what: "the queue",
-                key: "destination.max_bytes",
-                actual: waiting,
-                limit: self.policy.max_bytes,
-            });
-        }
-        effects.tally.received += 1;
-        if message.expired(now.wall) {
-            effects.tally.expired += 1;
-            return Ok(None);
-        }
-        let stored = self.admit(now, message, pressed, effects);
-        self.check_invariants();
-        Ok(stored)
-    }
-
-    /// Takes over a message from another destination, whatever the queue already holds: it was
-    /// accepted before.
-    pub fn enqueue_forwarded(
-        &mut self,
-        now: Now,
-        forward: Forward,
-        pressed: bool,
-        effects: &mut Effects,
-    ) {
-        self.admit(now, forward.message, pressed, effects);
-        effects
-            .persist
-            .extend(forward.remove.map(|at| Persist::Remove { at }));
-        self.check_invariants();
-    }
-
-    fn admit(
-        &mut self,
-        now: Now,
-        mut message: Arc<Message>,
-        pressed: bool,
-        effects: &mut Effects,
-    ) -> Option<usize> {
-        effects.tally.routed += 1;
-        self.last_position = self.last_position.next();
-        let position = self.last_position;
-        self.keep_behind_its_group(position, &mut message);
-        let durable = message.persistent && self.policy.keep == Keep::All;
-        let stored = durable.then(|| self.put(position, &message, effects));
-        let entry = Entry {
-            position,
-            message,
-            state: None,
-            group: None,
-            stored: durable,
-            covered: position <= self.horizon.requested(),
-        };
-        if self.pending.is_empty() && self.ring_front().is_some() && !self.aside_is_full() {
-            effects.tally.memory_delta += signed(entry.bytes());
-            effects.tally.ready_delta += 1;
-            self.pending.passed(position);
-            self.place_entry(now, entry, effects);
-            if self.aside.is_some() {
-                self.dispatch(now, effects);
-            }
-        } else {
-            self.wait(entry, pressed, effects);
-            self.dispatch(now, effects);
-        }
-        stored
-    }
-
-    /// Lets a new message wait, on disk only if memory has no room for it.
-    fn wait(&mut self, entry: Entry, pressed: bool, effects: &mut Effects) {
-        effects.tally.ready_delta += 1;
-        if !self.has_no_room(entry.position, &entry.message, pressed) {
-            effects.tally.memory_delta += signed(entry.bytes());
-            self.pending.push(entry);
-            return;
-        }
-        let (position, priority, bytes) = (entry.position, entry.message.priority, entry.bytes());
-        if !entry.stored {
-            self.spill(position, entry.message, effects);
-        }
-        self.pending.push_on_disk(position, priority, bytes);
-    }
-
-    /// Whether a new message at this position can only wait on disk.
-    fn has_no_room(&self, position: Position, message: &Message, pressed: bool) -> bool {
-        let window = if pressed {
-            self.policy.memory_window_bytes.min(PRESSED_WINDOW)
-        } else {
-            self.policy.memory_window_bytes
-        };
-        let bytes = message.footprint() as u64;
-        self.policy.keep != Keep::Nothing
-            && self
-                .pending
-                .overflows(position, message.priority, bytes, window)
-    }
-
-    /// Emits what keeps a message on disk for as long as the broker runs.
-    fn spill(&mut self, position: Position, message: Arc<Message>, effects: &mut Effects) {
-        self.define(effects);
-        effects.persist.push(Persist::Put {
-            at: self.at(position),
-            message,
-            state: DeliveryState::default(),
-            transient: true,
-        });
-    }
-
-    /// Emits what makes a message durable. The horizon goes first where there are consumers, so that
-    /// whenever the message survives a crash, so does the knowledge that it may have been delivered.
-    fn put(&mut self, position: Position, message: &Arc<Message>, effects: &mut Effects) -> usize {
-        self.define(effects);
-        if self.subscriptions.len() > 0 {
-            self.horizon.cover(self.id, position, effects);
-        }
-        let index = effects.next_change();
-        effects.persist.push(Persist::Put {
-            at: self.at(position),
-            message: Arc::clone(message),
-            state: DeliveryState::default(),
-            transient: false,
-        });
-        index
-    }
-
-    fn define(&mut self, effects: &mut Effects) {
-        if !self.defined {
-            self.defined = true;
-            effects.persist.push(Persist::Define {
-                destination: self.id,
-                name: self.name.clone(),
-            });
-        }
     }
 
     /// Whether senders of messages that nobody has to store should pause for a moment: consumers are

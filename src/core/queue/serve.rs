@@ -66,6 +66,8 @@ impl Queue {
             }
             let sequence = place.group.and_then(|group| aside.groups.head(group));
             let sequence = sequence.map_or(0, |head| i32::from(head.sequence));
+            let to = self.taker(key, place);
+            let Some(aside) = &mut self.aside else { break };
             let Some(Slot::Here(entry)) = aside.take(place) else {
                 continue;
             };
@@ -74,7 +76,6 @@ impl Queue {
                 self.drop_expired(&entry, effects);
                 self.group_dropped(now, place);
             } else if let Some(group) = place.group {
-                let to = self.owner_or_new(group, &entry).unwrap_or(key);
                 self.give_grouped(to, group, sequence, entry, effects);
             } else {
                 self.give(key, entry, false, effects);
@@ -82,6 +83,24 @@ impl Queue {
             return true;
         }
         false
+    }
+
+    /// Who is given what one subscription has found: for a group without owner it may be another one
+    /// that has fewer groups, if it would take this next as well.
+    fn taker(&mut self, found_by: SubscriptionKey, place: Place) -> SubscriptionKey {
+        let orphan = place.group.and_then(|group| {
+            let groups = &self.aside.as_ref()?.groups;
+            let free = groups.owner(group).is_none();
+            match &groups.head(group)?.slot {
+                Slot::Here(entry) if free => Some(entry.clone()),
+                Slot::Here(_) | Slot::OnDisk { .. } => None,
+            }
+        });
+        let fewest = orphan.and_then(|entry| self.new_owner(&entry));
+        match fewest.filter(|other| *other != found_by) {
+            Some(other) if self.best_for(other).is_some_and(|(_, best)| best == place) => other,
+            _ => found_by,
+        }
     }
 
     /// What of all that was set aside a subscription should be given first.

@@ -1,5 +1,8 @@
 //! The rules of a queue, one by one.
 
+use super::super::error::Refusal;
+use super::super::persist::Persist;
+use super::super::policy::Keep;
 use super::*;
 use crate::core::{
     AckMode, Delivery, DeliveryTag, Encoded, MessageId, Outcome, Tags, Tick, Timestamp,
@@ -47,6 +50,7 @@ fn message(number: u64) -> Message {
         body_kind: crate::core::BodyKind::Text,
         grouped: false,
         encoded: Encoded::default(),
+        sent_to: None,
         provenance: None,
     }
 }

@@ -80,6 +80,13 @@ impl Peer {
             write_provenance(buffer, provenance, self.version);
             write_lines(buffer, encoded, self.version, is_told_by_provenance);
             self.transmit.push(&body_with_nul(encoded));
+        } else if let Some(sent_to) = &message.sent_to {
+            let concrete = &subscription.destination;
+            write_line(buffer, b"destination:", concrete, self.version);
+            write_line(buffer, b"original-destination:", sent_to, self.version);
+            let told = |name: &[u8]| matches!(name, b"destination" | b"original-destination");
+            write_lines(buffer, encoded, self.version, told);
+            self.transmit.push(&body_with_nul(encoded));
         } else if encoded.form == Form::StompPlain || self.version == Version::V1_2 {
             self.transmit.push(&encoded.bytes);
         } else {

@@ -35,6 +35,29 @@ pub(super) fn parse(text: &[u8], purpose: Purpose) -> Result<DestinationName, Re
     };
     // As with `ActiveMQ`, options behind a question mark are accepted and of no effect.
     let bare = text.split_once('?').map_or(text, |(name, _)| name);
+    if !bare.contains(',') {
+        return parse_one(bare, text, purpose);
+    }
+    if purpose == Purpose::Subscribe {
+        return Err(later("A composite destination", text));
+    }
+    let mut parts = Vec::new();
+    for part in bare.split(',') {
+        let part = parse_one(part.trim(), text, purpose)?;
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    match parts.as_slice() {
+        [one] => Ok(one.clone()),
+        several => {
+            DestinationName::composite(several).map_err(|error| unusable(text, &error.to_string()))
+        }
+    }
+}
+
+/// Reads one name of those in `text`.
+fn parse_one(bare: &str, text: &str, purpose: Purpose) -> Result<DestinationName, Refused> {
     let (name, prefix) = match prefix(bare) {
         Ok((name, prefix)) => (name, prefix),
         Err(_) => (bare, Prefix::Known(Kind::Queue)),
@@ -43,16 +66,18 @@ pub(super) fn parse(text: &[u8], purpose: Purpose) -> Result<DestinationName, Re
         Prefix::Known(kind) => kind,
         Prefix::Later(what) => return Err(later(what, text)),
     };
-    reject_unbuilt(kind, name, text, purpose)?;
-    DestinationName::new(kind, name).map_err(|error| {
-        Refused::new(
-            Code::InvalidDestination,
-            format!(
-                "The destination '{}' cannot be used: {error}",
-                shown(text.as_bytes())
-            ),
-        )
-    })
+    reject_unbuilt(name, text, purpose)?;
+    DestinationName::new(kind, name).map_err(|error| unusable(text, &error.to_string()))
+}
+
+fn unusable(text: &str, problem: &str) -> Refused {
+    Refused::new(
+        Code::InvalidDestination,
+        format!(
+            "The destination '{}' cannot be used: {problem}",
+            shown(text.as_bytes())
+        ),
+    )
 }
 
 /// Splits a prefix off and leaves the name.
@@ -83,12 +108,9 @@ fn prefix(text: &str) -> IResult<&str, Prefix> {
 }
 
 /// Refuses names that mean more to clients of `ActiveMQ` than a plain queue or topic.
-fn reject_unbuilt(kind: Kind, name: &str, text: &str, purpose: Purpose) -> Result<(), Refused> {
-    if name.contains(',') {
-        return Err(later("A composite destination", text));
-    }
+fn reject_unbuilt(name: &str, text: &str, purpose: Purpose) -> Result<(), Refused> {
     let mut levels = name.split('.');
-    if levels.clone().any(|level| matches!(level, "*" | ">")) {
+    if levels.any(|level| matches!(level, "*" | ">")) {
         return Err(match purpose {
             Purpose::Subscribe => later("A wildcard", text),
             Purpose::Send => Refused::new(
@@ -99,12 +121,6 @@ fn reject_unbuilt(kind: Kind, name: &str, text: &str, purpose: Purpose) -> Resul
                 ),
             ),
         });
-    }
-    let consumer = kind == Kind::Queue
-        && levels.next() == Some("Consumer")
-        && levels.nth(1) == Some("VirtualTopic");
-    if consumer {
-        return Err(later("A consumer queue of a virtual topic", text));
     }
     let managed = [
         "ActiveMQ.Advisory.",
@@ -124,8 +140,23 @@ fn later(what: &str, text: &str) -> Refused {
     )
 }
 
-/// Appends a destination as clients of a version read it: `/queue/NAME` or `/topic/NAME`.
+/// Appends a destination as clients of a version read it: `/queue/NAME` or `/topic/NAME`, with commas
+/// between several.
 pub(super) fn write(out: &mut Vec<u8>, name: &DestinationName, version: Version) {
+    match name.parts() {
+        None => write_one(out, name, version),
+        Some(parts) => {
+            for (index, part) in parts.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_one(out, part, version);
+            }
+        }
+    }
+}
+
+fn write_one(out: &mut Vec<u8>, name: &DestinationName, version: Version) {
     out.extend_from_slice(match name.kind() {
         Kind::Queue => b"/queue/",
         Kind::Topic => b"/topic/",
@@ -174,13 +205,40 @@ mod tests {
             "/queue/a.>",
             "/topic/*.a",
             ">",
-            "/queue/Consumer.A.VirtualTopic.B",
             "/topic/ActiveMQ.Advisory.Connection",
         ] {
             assert_eq!(read(text), Err(Code::NotSupported), "{text}");
         }
+        for text in ["/queue/a,/temp-queue/b", "/queue/a,/exchange/b/c"] {
+            let sent = parse(text.as_bytes(), Purpose::Send).unwrap_err();
+            assert_eq!(sent.code, Code::NotSupported, "{text}");
+        }
         let sent = parse(b"/queue/a.>", Purpose::Send).unwrap_err();
         assert_eq!(sent.code, Code::InvalidDestination);
+    }
+
+    #[test]
+    fn a_list_of_names_stands_for_all_of_them() {
+        let sent = |text: &str| parse(text.as_bytes(), Purpose::Send).map_err(|r| r.code);
+        let names = |text: &str| {
+            let parts = sent(text).unwrap().parts().unwrap_or_default();
+            let names: Vec<_> = parts.iter().map(ToString::to_string).collect();
+            names.join(" ")
+        };
+        assert_eq!(names("a,b"), "queue://a queue://b");
+        assert_eq!(names("/queue/A,B"), "queue://A queue://B");
+        assert_eq!(
+            names("/topic/A, /queue/B,C"),
+            "topic://A queue://B queue://C"
+        );
+        assert_eq!(names("queue://x,topic://x"), "queue://x topic://x");
+        assert_eq!(sent("a,a").unwrap().to_string(), "queue://a", "each once");
+        for text in ["a,", ",a", "/queue/,b", "a,>"] {
+            assert_eq!(sent(text), Err(Code::InvalidDestination), "{text}");
+        }
+        let mut out = Vec::new();
+        write(&mut out, &sent("A,topic://B").unwrap(), Version::V1_2);
+        assert_eq!(out, b"/queue/A,/topic/B");
     }
 
     #[test]

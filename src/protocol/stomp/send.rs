@@ -162,6 +162,7 @@ impl Peer {
                 body_start: u32::try_from(body_start).unwrap_or(u32::MAX),
                 body_length: u32::try_from(body_length).unwrap_or(u32::MAX),
             },
+            sent_to: None,
             provenance: None,
         };
         let token = match (draft.transaction, draft.receipt) {

@@ -24,7 +24,7 @@ const DAY: u64 = 24 * HOUR;
 pub(super) const BASE: [(&str, &str); 1] = [("listener.stomp.bind", "127.0.0.1:61613")];
 
 /// Every table, in the order of the sample file.
-pub(super) const SECTIONS: [Section; 13] = [
+pub(super) const SECTIONS: [Section; 15] = [
     Broker::SECTION,
     Memory::SECTION,
     Disk::SECTION,
@@ -35,6 +35,8 @@ pub(super) const SECTIONS: [Section; 13] = [
     Limits::SECTION,
     Destination::SECTION,
     Groups::SECTION,
+    VirtualTopics::SECTION,
+    MirroredQueues::SECTION,
     Auth::SECTION,
     Server::SECTION,
     Log::SECTION,
@@ -287,6 +289,30 @@ section! {
         remember: u32 = Count { min: 0, max: 10_000_000 }, "1024";
         /// How long a group without messages keeps its consumer.
         idle_release: Option<Duration> = TimeOrNever { min: 1, max: 365 * DAY }, "never";
+    }
+}
+
+section! {
+    /// Virtual topics: what is sent to one goes to every queue of it as well.
+    VirtualTopics at "virtual_topics" {
+        /// Whether there are any.
+        enabled: bool = Switch, "true";
+        /// Which topics are virtual: a pattern of names.
+        topics: String = Line { min: 1, max: 1_000 }, "VirtualTopic.>";
+        /// What stands before the topic's name in that of its queues; `*` is any one level.
+        prefix: String = Line { min: 2, max: 1_000 }, "Consumer.*.";
+    }
+}
+
+section! {
+    /// Mirrored queues: what is sent to a queue can be seen on a topic.
+    MirroredQueues at "mirrored_queues" {
+        /// Whether there are any.
+        enabled: bool = Switch, "false";
+        /// What stands before the queue's name in that of the topic.
+        prefix: String = Line { min: 0, max: 500 }, "VirtualTopic.Mirror.";
+        /// What stands behind it.
+        postfix: String = Line { min: 0, max: 500 }, "";
     }
 }
 

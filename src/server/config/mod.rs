@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 
 pub use declared::{
     Anonymous, Auth, Automatic, Broker, Destination, Disk, Durability, Engine, ErrorMode, Groups,
-    HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, NackMode, Protocol, Rebalance,
-    Server, Store,
+    HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues, NackMode, Protocol,
+    Rebalance, Server, Store, VirtualTopics,
 };
 pub use load::{Override, Sources};
 pub use problem::Problems;
@@ -53,6 +53,10 @@ pub struct Settings {
     pub destination: Destination,
     /// Message groups.
     pub groups: Groups,
+    /// Virtual topics.
+    pub virtual_topics: VirtualTopics,
+    /// Mirrored queues.
+    pub mirrored_queues: MirroredQueues,
     /// Who may connect.
     pub auth: Auth,
     /// How sockets are served.
@@ -114,6 +118,8 @@ impl Settings {
         let limits = Limits::read(reader, "");
         let destination = Destination::read(reader, "");
         let groups = Groups::read(reader, "");
+        let virtual_topics = VirtualTopics::read(reader, "");
+        let mirrored_queues = MirroredQueues::read(reader, "");
         let auth = Auth::read(reader, "");
         let server = Server::read(reader, "");
         let log = Log::read(reader, "");
@@ -136,6 +142,8 @@ impl Settings {
             limits: limits?,
             destination: destination?,
             groups: groups?,
+            virtual_topics: virtual_topics?,
+            mirrored_queues: mirrored_queues?,
             auth: auth?,
             server: server?,
             log: log?,

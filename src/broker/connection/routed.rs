@@ -1,0 +1,157 @@
+//! Sends that go to more than one destination.
+
+use std::sync::Arc;
+
+use super::super::cell::{Destination, Work};
+use super::super::routing::{Target, targets};
+use super::super::transaction::Commit;
+use super::Connection;
+use super::requests::{answer, refuse};
+use crate::core::{
+    Completion, DestinationName, Done, Message, Now, Refusal, Request, Sequence, Tick,
+};
+use crate::store::Durable;
+
+impl Connection {
+    /// Sends a message to all that its destination stands for. Nobody gets it if one has no room: then
+    /// it waits.
+    pub(super) fn send_routed(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        since: Tick,
+        request: Request,
+        completions: &mut Vec<Completion>,
+    ) {
+        let Request::Send {
+            destination,
+            message,
+            token,
+            ..
+        } = &request
+        else {
+            return;
+        };
+        let token = *token;
+        let targets = match self.targets(destination, message) {
+            Ok(targets) => targets,
+            Err(refusal) => return refuse(completions, token, refusal),
+        };
+        if let Err(refusal) = self.admit_to_all(work, message, &targets) {
+            self.no_room.get_or_insert(refusal);
+            return self.park(since, request);
+        }
+        let persistent = message.persistent;
+        let pressed = self.shared.flow.pressed();
+        let (shared, outbox) = (Arc::clone(&self.shared), Arc::clone(&self.outbox));
+        let mut pause = false;
+        for ((cell, _), message) in targets {
+            cell.with(&shared, work, Some(&outbox), |state, effects, _| {
+                match &mut state.destination {
+                    Destination::Queue(queue) => queue.take_in(now, message, pressed, effects),
+                    Destination::Topic(topic) => topic.publish(now, &message, pressed, effects),
+                }
+                pause |= self.may_pause(now) && state.pause_sender(persistent, &outbox);
+            });
+        }
+        if pause {
+            self.pause(now);
+        }
+        if token.is_some() {
+            let done = if persistent {
+                let until = self.shared.writer.sync(&self.waiter());
+                self.done(until)
+            } else {
+                Done::Now
+            };
+            answer(completions, token, Ok(done));
+        }
+    }
+
+    /// All that a destination stands for, each with the message as it is to arrive there: a copy says
+    /// what it was sent to.
+    pub(super) fn targets(
+        &self,
+        destination: &DestinationName,
+        message: &Arc<Message>,
+    ) -> Result<Vec<(Target, Arc<Message>)>, Refusal> {
+        let parts = destination.parts();
+        let is_composite = parts.is_some();
+        let names = parts.unwrap_or_else(|| vec![destination.clone()]);
+        let found = targets(&self.shared, &names)?;
+        let copy = Arc::new(Message {
+            sent_to: Some(Box::new(destination.clone())),
+            ..message.as_ref().clone()
+        });
+        let each = found.into_iter().map(|(cell, named)| {
+            let as_sent = named && !is_composite;
+            let message = if as_sent { message } else { &copy };
+            ((cell, named), Arc::clone(message))
+        });
+        Ok(each.collect())
+    }
+
+    fn admit_to_all(
+        &self,
+        work: &mut Work,
+        message: &Message,
+        targets: &[(Target, Arc<Message>)],
+    ) -> Result<(), Refusal> {
+        self.admit(message)?;
+        for ((cell, _), _) in targets {
+            let (refusal, _) = cell.with(&self.shared, work, None, |state, _, _| {
+                let Destination::Queue(queue) = &state.destination else {
+                    return None;
+                };
+                let refusal = queue.refuses(message)?;
+                state.wait(&self.outbox);
+                Some(refusal)
+            });
+            refusal.map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    /// A queue of a virtual topic must outlive a crash from its first subscription on: the
+    /// subscription waits until the store knows the queue. Returns whether it has to.
+    pub(super) fn waits_for_definition(
+        &mut self,
+        work: &mut Work,
+        destination: &DestinationName,
+    ) -> Result<bool, Refusal> {
+        if self.shared.registry.rules().topic_of(destination).is_none() {
+            return Ok(false);
+        }
+        let cell = self.cell(destination)?;
+        let (declared, _) = cell.with(
+            &self.shared,
+            work,
+            None,
+            |state, effects, _| match &mut state.destination {
+                Destination::Queue(queue) => queue.declare(effects),
+                Destination::Topic(_) => false,
+            },
+        );
+        if declared {
+            let until = self.shared.writer.sync(&self.waiter());
+            self.wait_until(until);
+        }
+        Ok(declared)
+    }
+
+    /// Lets what comes next wait until the log is durable up to here.
+    fn wait_until(&mut self, until: Sequence) {
+        self.commit = Some(Box::new(Commit {
+            transaction: None,
+            token: None,
+            until,
+            sends: Vec::new(),
+            settles: Vec::new(),
+            bytes: 0,
+        }));
+    }
+
+    fn waiter(&self) -> Arc<dyn Durable> {
+        Arc::clone(&self.outbox) as Arc<dyn Durable>
+    }
+}
