@@ -123,7 +123,9 @@ impl Sim {
         };
         let body = format!("{number:06}{}", ".".repeat(padding));
         let persistent = self.rng.u8(..3) > 0;
-        let priority = if self.scenario.priorities {
+        let group = (self.scenario.groups && self.rng.bool()).then(|| self.rng.u8(..5));
+        // Within a group the order of arrival wins over priority, in ways that a model cannot see.
+        let priority = if self.scenario.priorities && group.is_none() {
             self.rng.u8(..10)
         } else {
             4
@@ -138,6 +140,7 @@ impl Sim {
             producer: client,
             order: 0,
             priority,
+            group,
             persistent,
             expires,
             sent_expires: expires,
@@ -159,6 +162,9 @@ impl Sim {
         }
         if let Some(expires) = expires {
             frame = frame.with("expires", &expires.to_string());
+        }
+        if let Some(group) = group {
+            frame = frame.with("JMSXGroupID", &group.to_string());
         }
         if let Some(note) = note {
             frame = frame.with("note", &note);

@@ -100,11 +100,28 @@ impl Model {
         );
         Self::check_state(&message.copy, given, message);
         if given.first {
-            let stream = (message.producer, message.priority);
+            let stream = (message.producer, message.priority, message.group);
             let last = self.subs[sub].last.insert(stream, message.order);
             assert!(last < Some(message.order), "out of order: {message:?}");
         }
         message.copy.give(sub);
+        self.check_group(given);
+    }
+
+    /// All that is in flight of a group is with one consumer.
+    fn check_group(&self, given: Given) {
+        let Given { sub, number, .. } = given;
+        let (place, group) = (self.subs[sub].place, self.messages[number].group);
+        if group.is_none() || place != self.messages[number].place {
+            return;
+        }
+        for other in &self.messages {
+            let same = other.group == group && other.place == place && !other.dead;
+            let elsewhere = same && other.copy.is_elsewhere(sub);
+            let holder = other.copy.held.map(|held| self.subs[held.sub].stage);
+            let open = holder.is_some_and(|stage| !matches!(stage, Stage::Ending | Stage::Ended));
+            assert!(!(elsewhere && open), "{given:?} of the group of {other:?}");
+        }
     }
 
     fn given_by_topic(&mut self, given: Given) {
@@ -125,7 +142,7 @@ impl Model {
             None => {
                 let last = subscription
                     .last
-                    .insert((message.producer, 0), message.order);
+                    .insert((message.producer, 0, None), message.order);
                 assert!(last < Some(message.order), "out of order: {message:?}");
                 subscription.copies.insert(number, Copy::NEW);
             }
@@ -182,7 +199,12 @@ impl Model {
         let before = self.first_given.clone();
         for given in all.iter().filter(|given| given.first) {
             let message = &self.messages[given.number];
-            let stream = (message.place, message.producer, message.priority);
+            let stream = (
+                message.place,
+                message.producer,
+                message.priority,
+                message.group,
+            );
             let last = before.get(&stream).copied();
             assert!(last < Some(message.order), "out of order: {message:?}");
             let newest = self.first_given.entry(stream).or_default();
@@ -202,7 +224,8 @@ impl Model {
                     && other.copy.acked == Acked::No
                     && other.copy.waiting.is_some_and(|since| since < self.event)
                     && other.expires.is_none_or(|at| at > self.now);
-                if !here {
+                // One of a group may wait for the consumer of its group.
+                if !here || (other.group.is_some() && other.group != chosen.group) {
                     continue;
                 }
                 let older = !other.dead

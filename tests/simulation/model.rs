@@ -96,6 +96,14 @@ impl Copy {
         self.attempts.1 += 1;
     }
 
+    /// Whether another one than this has it, for certain.
+    pub fn is_elsewhere(&self, sub: SubId) -> bool {
+        self.acked == Acked::No
+            && self
+                .held
+                .is_some_and(|held| held.sub != sub && !held.leaving && held.nacked_in.is_none())
+    }
+
     fn is_held_by(&self, sub: SubId) -> bool {
         self.held.is_some_and(|held| held.sub == sub)
     }
@@ -117,6 +125,7 @@ pub struct Message {
     /// Its rank among all that was asked for.
     pub order: u64,
     pub priority: u8,
+    pub group: Option<u8>,
     pub persistent: bool,
     pub expires: Option<u64>,
     pub sent: Sent,
@@ -161,9 +170,9 @@ pub struct Sub {
     pub asked: u64,
     /// What it was given, in order, each once.
     pub given: Vec<Number>,
-    /// The rank of the last message that it was given for the first time, of each producer and
-    /// priority.
-    pub last: BTreeMap<(usize, u8), u64>,
+    /// The rank of the last message that it was given for the first time, of each producer,
+    /// priority and group.
+    pub last: BTreeMap<(usize, u8, Option<u8>), u64>,
     pub copies: BTreeMap<Number, Copy>,
 }
 
@@ -209,7 +218,7 @@ pub struct Model {
     /// Places that had a subscription since the last start.
     pub subscribed: Vec<bool>,
     /// The rank of the last message that was given out for the first time.
-    pub first_given: BTreeMap<(Place, usize, u8), u64>,
+    pub first_given: BTreeMap<(Place, usize, u8, Option<u8>), u64>,
     pub dispatches: u64,
     /// Failed tries that a message may have before the next one is its last.
     pub tries: u32,

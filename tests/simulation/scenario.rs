@@ -24,6 +24,8 @@ pub struct Scenario {
     pub transactions: bool,
     /// Messages have different priorities.
     pub priorities: bool,
+    /// Some messages belong to groups.
+    pub groups: bool,
     /// Some messages expire.
     pub expirations: bool,
     /// Clients refuse messages often.
@@ -97,6 +99,7 @@ impl Scenario {
             expirations: rng.u8(..3) == 0,
             picky: rng.u8(..3) == 0,
             ring: rng.u8(..3) == 0,
+            groups: rng.bool(),
         }
     }
 

@@ -79,8 +79,8 @@ impl Queue {
     pub(super) fn slot_for(&mut self, entry: Entry, effects: &mut Effects) -> Slot {
         let bytes = entry.bytes();
         let room = self.resident_bytes() + bytes <= self.policy.memory_window_bytes;
-        // What happened to a message that is not persistent is known by nobody else.
-        let known = entry.state.is_none() || entry.message.persistent;
+        // What has happened to a message stays with it: a page that is on its way may be older.
+        let known = entry.state.is_none();
         if room || !known || self.policy.keep == Keep::Nothing {
             return Slot::Here(entry);
         }

@@ -11,7 +11,7 @@ use super::setting::Setting;
 use super::units::Share;
 
 /// Keys and tables that a reader of the documentation may expect, but that do nothing yet.
-const NOT_SUPPORTED: [&str; 26] = [
+const NOT_SUPPORTED: [&str; 24] = [
     "auth.backends",
     "auth.cache",
     "auth.jwt",
@@ -30,14 +30,12 @@ const NOT_SUPPORTED: [&str; 26] = [
     "listener.*.tls",
     "log.audit",
     "metrics",
-    "mirrored_queues",
     "permission",
     "policy",
     "queue",
     "scheduler",
     "tls",
     "user",
-    "virtual_topics",
 ];
 
 /// Whether `key` is a table that settings are looked for in.

@@ -179,7 +179,6 @@ fn what_is_not_built_is_never_ignored() {
         "[tls]\ncert = \"x\"\n",
         "[tls]\n",
         "[[user]]\nname = \"x\"\n",
-        "virtual_topics.enabled = true\n",
         "[auth]\nbackends = [\"users\"]\n",
         "[auth.jwt]\naudience = \"x\"\n",
         "[[listener]]\nname = \"stomp\"\ntls = \"optional\"\n",
