@@ -161,11 +161,6 @@ impl Queue {
         self.pending.bytes() + self.aside.as_ref().map_or(0, |aside| aside.bytes)
     }
 
-    /// Message groups that have messages, or have not been forgotten.
-    pub fn group_count(&self) -> usize {
-        self.aside.as_ref().map_or(0, |aside| aside.groups.len())
-    }
-
     /// Bytes of waiting messages in memory.
     fn resident_bytes(&self) -> u64 {
         self.pending.resident_bytes() + self.aside.as_ref().map_or(0, |aside| aside.resident)
