@@ -4,7 +4,6 @@
 use super::super::effect::{Effects, SubscriptionKey};
 use super::super::message_group::Slot;
 use super::super::pending::Entry;
-use super::super::policy::Keep;
 use super::super::subscription::Subscription;
 use super::super::time::Now;
 use super::{Queue, signed};
@@ -75,17 +74,13 @@ impl Queue {
         (wanted && self.is_ready(key)).then_some(key)
     }
 
-    /// How a message waits that is set aside: on disk only if memory has no room for it.
+    /// How a message waits that is set aside: on disk only if memory has no room for it and it is there
+    /// already, with nothing known of it that a page on its way might not say.
     pub(super) fn slot_for(&mut self, entry: Entry, effects: &mut Effects) -> Slot {
         let bytes = entry.bytes();
         let room = self.resident_bytes() + bytes <= self.policy.memory_window_bytes;
-        // What has happened to a message stays with it: a page that is on its way may be older.
-        let known = entry.state.is_none();
-        if room || !known || self.policy.keep == Keep::Nothing {
+        if room || !entry.stored || entry.state.is_some() {
             return Slot::Here(entry);
-        }
-        if !entry.stored {
-            self.spill(entry.position, entry.message.clone(), effects);
         }
         effects.tally.memory_delta -= signed(bytes);
         let priority = entry.message.priority;
