@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::cell::{Cell, Destination, Work};
 use super::shared::Shared;
-use crate::core::{PageRequest, Position, Sequence, StoredMessage, StoredPage};
+use crate::core::{PageReader, PageRequest, Position, Sequence, StoredMessage, StoredPage};
 use crate::store::{Durable, PageLimit, StoreError, Writer};
 
 /// What a destination asked for.
@@ -49,7 +49,8 @@ impl Pager {
     /// Notes a wish.
     pub(super) fn ask(self: &Arc<Self>, cell: Arc<Cell>, wish: Wish, writer: &Writer) {
         let after = match wish {
-            // A page is read at once; only when that brings nothing does it depend on the log.
+            // A page is read at once, unless it is for something certain; only when that brings nothing
+            // does it depend on the log.
             Wish::Page(_) => writer.last_sequence(),
             Wish::Horizon(_) => writer.sync(&(Arc::clone(self) as Arc<dyn Durable>)),
         };
@@ -99,10 +100,13 @@ impl Pager {
                 });
                 true
             }
+            // What is not committed yet would be taken for lost.
+            Wish::Page(request) if request.reader == PageReader::Aside && !committed => {
+                self.attempt_later(shared, task)
+            }
             Wish::Page(request) => match read(shared, &task.cell, request) {
                 Ok(page) if page.messages.is_empty() && !committed => {
-                    shared.writer.sync(&(Arc::clone(self) as Arc<dyn Durable>));
-                    shared.writer.committed() >= task.after && self.attempt(shared, task)
+                    self.attempt_later(shared, task)
                 }
                 Ok(mut page) => {
                     page.exhausted &= committed;
@@ -115,6 +119,12 @@ impl Pager {
                 }
             },
         }
+    }
+
+    /// Fulfils a wish once all that was asked before is committed.
+    fn attempt_later(self: &Arc<Self>, shared: &Shared, task: &Task) -> bool {
+        shared.writer.sync(&(Arc::clone(self) as Arc<dyn Durable>));
+        shared.writer.committed() >= task.after && self.attempt(shared, task)
     }
 
     /// The thread: fulfils wishes until the broker stops.

@@ -4,6 +4,7 @@
 use super::super::effect::{Effects, SubscriptionKey};
 use super::super::message_group::Slot;
 use super::super::pending::Entry;
+use super::super::policy::Keep;
 use super::super::subscription::Subscription;
 use super::super::time::Now;
 use super::{Queue, signed};
@@ -74,13 +75,20 @@ impl Queue {
         (wanted && self.is_ready(key)).then_some(key)
     }
 
-    /// How a message waits that is set aside: on disk only if memory has no room for it and it is there
-    /// already, with nothing known of it that a page on its way might not say.
+    /// How a message waits that is set aside: on disk only if memory has no room for it.
     pub(super) fn slot_for(&mut self, entry: Entry, effects: &mut Effects) -> Slot {
         let bytes = entry.bytes();
         let room = self.resident_bytes() + bytes <= self.policy.memory_window_bytes;
-        if room || !entry.stored || entry.state.is_some() {
+        // The store knows what has happened to a message only if it is persistent and was there; a page
+        // that is on its way may be older than that.
+        let page_comes = self.aside.as_ref().is_some_and(|a| a.fetching.is_some());
+        let known_there = entry.stored && entry.message.persistent && !page_comes;
+        let known = entry.state.is_none() || known_there;
+        if room || !known || self.policy.keep == Keep::Nothing {
             return Slot::Here(entry);
+        }
+        if !entry.stored {
+            self.spill(entry.position, entry.message.clone(), effects);
         }
         effects.tally.memory_delta -= signed(bytes);
         let priority = entry.message.priority;
