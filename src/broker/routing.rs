@@ -30,7 +30,7 @@ pub struct MirroredQueues {
 pub(super) struct Rules(Routing);
 
 /// A destination that a message goes to, and whether it was sent there by name.
-pub(super) type Target = (Arc<Cell>, bool);
+type Target = (Arc<Cell>, bool);
 
 impl Rules {
     pub(super) fn new(routing: &Routing) -> Self {

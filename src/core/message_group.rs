@@ -133,6 +133,11 @@ impl Groups {
         self.by_name.len()
     }
 
+    /// How many of them have messages, waiting or in flight.
+    pub(super) fn busy(&self) -> usize {
+        self.by_name.len() - self.idle.len()
+    }
+
     /// Messages that wait in a group's line.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting
@@ -439,7 +444,7 @@ impl Groups {
         self.idle.insert(stamp, key);
     }
 
-    /// Forgets the longest idle groups, beyond so many, and those that have no owner anyway.
+    /// Forgets the longest idle groups, beyond so many.
     pub(super) fn forget_idle(&mut self, remember: usize) {
         while self.idle.len() > remember {
             let Some((_, key)) = self.idle.pop_first() else {

@@ -133,6 +133,29 @@ fn what_has_a_receipt_is_on_the_disk() {
     receipts_on(&disk).unwrap();
 }
 
+/// Whether a broker on what is left of a disk has the queue of a virtual topic.
+fn has_consumer_queue(disk: &TornDisk) -> bool {
+    const QUEUE: &str = "/queue/Consumer.A.VirtualTopic.X";
+    let image = TornDisk::with(disk.image(Survives::Nothing));
+    let store = RedbStore::open_backend(image, &RedbOptions::default()).unwrap();
+    let mut world = world::World::with(&world::config(), Box::new(store));
+    let client = world.connect(tidegate::internal::codec::stomp::Version::V1_2);
+    world.send(client, &persistent("/topic/VirtualTopic.X", "x"));
+    world.send(client, &subscribe("1", QUEUE));
+    let frames = world.drain(client);
+    frames.iter().any(|frame| frame.verb == Verb::Message)
+}
+
+#[test]
+fn the_queue_of_a_virtual_topic_is_on_the_disk_when_its_subscription_has_a_receipt() {
+    let disk = TornDisk::default();
+    let serving = Serving::start(disk.clone());
+    let mut consumer = Plain::connect(serving.address);
+    assert!(!has_consumer_queue(&disk));
+    consumer.request(subscribe("1", "/queue/Consumer.A.VirtualTopic.X"));
+    assert!(has_consumer_queue(&disk));
+}
+
 #[test]
 fn without_flushing_that_would_be_noticed() {
     let disk = TornDisk::default();

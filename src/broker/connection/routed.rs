@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::cell::{Destination, Work};
-use super::super::routing::{Target, targets};
-use super::super::transaction::Commit;
+use super::super::routing::targets;
+use super::super::transaction::{Commit, Sending};
 use super::Connection;
 use super::requests::{answer, refuse};
 use crate::core::{
@@ -45,7 +45,7 @@ impl Connection {
         let pressed = self.shared.flow.pressed();
         let (shared, outbox) = (Arc::clone(&self.shared), Arc::clone(&self.outbox));
         let mut pause = false;
-        for ((cell, _), message) in targets {
+        for (cell, message) in targets {
             cell.with(&shared, work, Some(&outbox), |state, effects, _| {
                 match &mut state.destination {
                     Destination::Queue(queue) => queue.take_in(now, message, pressed, effects),
@@ -74,19 +74,24 @@ impl Connection {
         &self,
         destination: &DestinationName,
         message: &Arc<Message>,
-    ) -> Result<Vec<(Target, Arc<Message>)>, Refusal> {
+    ) -> Result<Vec<Sending>, Refusal> {
         let parts = destination.parts();
-        let is_composite = parts.is_some();
-        let names = parts.unwrap_or_else(|| vec![destination.clone()]);
-        let found = targets(&self.shared, &names)?;
-        let copy = Arc::new(Message {
-            sent_to: Some(Box::new(destination.clone())),
-            ..message.as_ref().clone()
-        });
+        let names = parts
+            .as_deref()
+            .unwrap_or(std::slice::from_ref(destination));
+        let found = targets(&self.shared, names)?;
+        let mut copy = None;
         let each = found.into_iter().map(|(cell, named)| {
-            let as_sent = named && !is_composite;
-            let message = if as_sent { message } else { &copy };
-            ((cell, named), Arc::clone(message))
+            if named && parts.is_none() {
+                return (cell, Arc::clone(message));
+            }
+            let copy = copy.get_or_insert_with(|| {
+                Arc::new(Message {
+                    sent_to: Some(Box::new(destination.clone())),
+                    ..message.as_ref().clone()
+                })
+            });
+            (cell, Arc::clone(copy))
         });
         Ok(each.collect())
     }
@@ -95,10 +100,10 @@ impl Connection {
         &self,
         work: &mut Work,
         message: &Message,
-        targets: &[(Target, Arc<Message>)],
+        targets: &[Sending],
     ) -> Result<(), Refusal> {
         self.admit(message)?;
-        for ((cell, _), _) in targets {
+        for (cell, _) in targets {
             let (refusal, _) = cell.with(&self.shared, work, None, |state, _, _| {
                 let Destination::Queue(queue) = &state.destination else {
                     return None;

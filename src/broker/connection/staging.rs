@@ -99,11 +99,7 @@ impl Connection {
                 return Ok(vec![(cell, message)]);
             }
         }
-        let targets = self.targets(destination, &message)?;
-        let each = targets
-            .into_iter()
-            .map(|((cell, _), message)| (cell, message));
-        Ok(each.collect())
+        self.targets(destination, &message)
     }
 
     /// Adds settlements to an open transaction.

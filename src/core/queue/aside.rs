@@ -8,6 +8,7 @@ use super::super::effect::SubscriptionKey;
 use super::super::id::Position;
 use super::super::message::Priority;
 use super::super::message_group::{GroupKey, Groups, Slot};
+use super::signed;
 use super::unmatched::Unmatched;
 
 /// Messages set aside, and who looks for some among them.
@@ -24,6 +25,8 @@ pub(super) struct Aside {
     pub(super) bytes: u64,
     /// Bytes of those in memory.
     pub(super) resident: u64,
+    /// What is booked as memory for places and groups.
+    booked: u64,
 }
 
 /// Where a message waits.
@@ -41,9 +44,21 @@ impl Aside {
         self.groups.waiting() + self.unmatched.len()
     }
 
-    /// What places and groups cost beside the messages, in bytes.
+    /// What places, and groups that have messages, cost beside the messages, in bytes.
     pub(super) fn overhead(&self) -> u64 {
-        self.len() * Slot::COST + self.groups.len() as u64 * Groups::COST
+        self.len() * Slot::COST + self.groups.busy() as u64 * Groups::COST
+    }
+
+    #[cfg(any(debug_assertions, test))]
+    pub(super) fn is_booked(&self) -> bool {
+        self.booked == self.overhead()
+    }
+
+    /// How much more, or less, that is than when this was asked last.
+    pub(super) fn overhead_delta(&mut self) -> i64 {
+        let now = self.overhead();
+        let before = std::mem::replace(&mut self.booked, now);
+        signed(now) - signed(before)
     }
 
     /// Whether nothing of it is needed any more.

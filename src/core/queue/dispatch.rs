@@ -26,6 +26,9 @@ impl Queue {
                 None => break,
             }
         }
+        if let Some(aside) = &mut self.aside {
+            effects.tally.memory_delta += aside.overhead_delta();
+        }
         self.drop_aside_if_over();
         self.ask_page(effects);
     }

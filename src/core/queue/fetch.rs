@@ -1,13 +1,11 @@
 //! Reading back what was set aside and waits on disk only.
 
 use super::super::effect::{Effects, PageReader, PageRequest};
-use super::super::message::DeliveryState;
 use super::super::message_group::Slot;
 use super::super::pending::Entry;
 use super::super::time::Now;
 use super::aside::Place;
-use super::horizon::Horizon;
-use super::{Queue, StoredMessage, StoredPage, signed};
+use super::{Queue, StoredPage, signed};
 
 impl Queue {
     /// Asks for a message that waits on disk.
@@ -38,15 +36,7 @@ impl Queue {
         let mut lost = true;
         for stored in page.messages {
             lost &= stored.position != wanted.position;
-            let state = state_found(&self.horizon, &stored);
-            let entry = Entry {
-                position: stored.position,
-                message: stored.message,
-                state,
-                group: None,
-                stored: true,
-                covered: false,
-            };
+            let entry = stored.into_entry(&self.horizon);
             self.bring_back(entry, wanted, effects);
         }
         if lost {
@@ -120,11 +110,4 @@ impl Queue {
             self.group_dropped(now, place);
         }
     }
-}
-
-/// What has happened to a message that was read from the store, as far as anybody knows.
-pub(super) fn state_found(horizon: &Horizon, stored: &StoredMessage) -> Option<Box<DeliveryState>> {
-    let mut state = stored.state;
-    state.redelivered |= horizon.flags(stored.position) && stored.message.persistent;
-    (state != DeliveryState::default()).then(|| Box::new(state))
 }

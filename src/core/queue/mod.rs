@@ -31,7 +31,6 @@ use super::request::SubscribeOptions;
 use super::subscription::{Slots, Subscription};
 use super::time::Now;
 use aside::Aside;
-use fetch::state_found;
 use horizon::Horizon;
 use turns::Turns;
 
@@ -238,17 +237,8 @@ impl Queue {
         let before = self.pending.resident_bytes();
         let ready_before = self.pending.count();
         let horizon = self.horizon;
-        let entries = page.messages.into_iter().map(|stored| {
-            let state = state_found(&horizon, &stored);
-            Entry {
-                position: stored.position,
-                message: stored.message,
-                state,
-                group: None,
-                stored: true,
-                covered: false,
-            }
-        });
+        let entries = page.messages.into_iter();
+        let entries = entries.map(|stored| stored.into_entry(&horizon));
         let late = self
             .pending
             .page_in(priority, entries, page.resume_at, page.exhausted);
@@ -329,6 +319,22 @@ impl Queue {
 
     #[cfg(not(any(debug_assertions, test)))]
     fn check_invariants(&self) {}
+}
+
+impl StoredMessage {
+    /// As it waits again, with what has happened to it as far as anybody knows.
+    fn into_entry(self, horizon: &Horizon) -> Entry {
+        let mut state = self.state;
+        state.redelivered |= horizon.flags(self.position) && self.message.persistent;
+        Entry {
+            position: self.position,
+            message: self.message,
+            state: (state != DeliveryState::default()).then(|| Box::new(state)),
+            group: None,
+            stored: true,
+            covered: false,
+        }
+    }
 }
 
 /// A count as a change of a gauge.

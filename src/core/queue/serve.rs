@@ -181,6 +181,7 @@ impl Queue {
         let (count, bytes, resident) = slots().fold((0, 0, 0), |(count, bytes, resident), slot| {
             (count + 1, bytes + slot.bytes(), resident + slot.resident())
         });
+        assert!(aside.is_booked(), "places and groups as memory");
         assert_eq!(count, aside.len(), "messages set aside");
         assert_eq!(bytes, aside.bytes, "their bytes");
         assert_eq!(resident, aside.resident, "their bytes in memory");

@@ -113,12 +113,7 @@ impl<'a> Lexer<'a> {
             }
             return self.unclosed("the name", "\"");
         }
-        let first = self
-            .rest
-            .chars()
-            .next()
-            .map(String::from)
-            .unwrap_or_default();
+        let first = self.first();
         if first.chars().all(char::is_alphabetic) {
             return self.needs_quotes(self.offset());
         }
@@ -142,17 +137,21 @@ impl<'a> Lexer<'a> {
         let within = |next: char| next.is_alphanumeric() || matches!(next, '_' | '$' | '.' | '-');
         let name = self.text.get(start..).unwrap_or_default();
         let end = name.find(|next| !within(next)).unwrap_or(name.len());
-        let first = self
-            .rest
-            .chars()
-            .next()
-            .map(String::from)
-            .unwrap_or_default();
+        let first = self.first();
         SelectorError::NeedsQuotes {
             column: self.column(self.offset()),
             found: quote(&first),
             name: shown(name.get(..end).unwrap_or(name)),
         }
+    }
+
+    /// The next character, or nothing at the end.
+    fn first(&self) -> String {
+        self.rest
+            .chars()
+            .next()
+            .map(String::from)
+            .unwrap_or_default()
     }
 
     fn unclosed(&self, what: &'static str, closing: &'static str) -> SelectorError {
