@@ -7,8 +7,9 @@
 //! nothing of it is in flight, unless rebalancing is `Immediate`.
 
 mod line;
+mod policy;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -19,39 +20,7 @@ use super::time::Tick;
 use line::Line;
 
 pub(super) use line::{Slot, Waiting};
-
-/// What happens to groups when a consumer joins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rebalance {
-    /// They stay where they are.
-    Off,
-    /// The new consumer gets its share, each group once what is in flight of it is settled.
-    #[default]
-    Drain,
-    /// It gets its share at once; what is in flight may be overtaken.
-    Immediate,
-}
-
-/// How a queue treats message groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GroupPolicy {
-    /// What happens when a consumer joins.
-    pub rebalance: Rebalance,
-    /// How many groups without messages keep their consumer.
-    pub remember: usize,
-    /// For how many milliseconds a group without messages keeps its consumer; `None` is without end.
-    pub idle_release: Option<u64>,
-}
-
-impl Default for GroupPolicy {
-    fn default() -> Self {
-        Self {
-            rebalance: Rebalance::default(),
-            remember: 1024,
-            idle_release: None,
-        }
-    }
-}
+pub use policy::{GroupPolicy, Rebalance};
 
 /// Names a group within its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +53,7 @@ pub(super) enum Standing {
 
 #[derive(Debug)]
 struct Group {
+    key: GroupKey,
     name: Arc<[u8]>,
     owner: Option<SubscriptionKey>,
     line: Line,
@@ -104,7 +74,8 @@ struct Group {
 /// What one consumer has.
 #[derive(Debug, Default)]
 struct Owner {
-    groups: BTreeSet<GroupKey>,
+    /// How many groups it has.
+    groups: usize,
     /// Groups whose first message it may be given.
     heads: BTreeMap<Rank, GroupKey>,
 }
@@ -118,8 +89,10 @@ pub(super) struct Groups {
     owners: BTreeMap<SubscriptionKey, Owner>,
     /// Groups without owner whose first message may go to anybody.
     orphans: BTreeMap<Rank, GroupKey>,
-    /// Groups without messages, the longest idle one first.
-    idle: BTreeMap<u64, GroupKey>,
+    /// Groups as they lost their last message, the longest idle one first. Those that have messages
+    /// again are passed over: their number is not the one that they have now.
+    idle: VecDeque<(u64, GroupKey)>,
+    idle_count: usize,
     last_idle: u64,
     waiting: u64,
 }
@@ -135,7 +108,7 @@ impl Groups {
 
     /// How many of them have messages, waiting or in flight.
     pub(super) fn busy(&self) -> usize {
-        self.by_name.len() - self.idle.len()
+        self.by_name.len() - self.idle_count
     }
 
     /// Messages that wait in a group's line.
@@ -169,6 +142,7 @@ impl Groups {
         let name: Arc<[u8]> = name.into();
         if let Some(place) = self.slots.get_mut(key.0.get() as usize - 1) {
             *place = Some(Group {
+                key,
                 name: Arc::clone(&name),
                 owner: None,
                 line: Line::default(),
@@ -222,7 +196,7 @@ impl Groups {
 
     /// How many groups a consumer has.
     pub(super) fn owned_by(&self, subscription: SubscriptionKey) -> usize {
-        self.owners.get(&subscription).map_or(0, |o| o.groups.len())
+        self.owners.get(&subscription).map_or(0, |o| o.groups)
     }
 
     /// Notes that the next message of a group is given to its owner, who may be new. Returns whether it
@@ -315,8 +289,7 @@ impl Groups {
     /// A consumer has gone. Groups of which something is in flight, as part of a transaction, go to
     /// nobody else before that is settled.
     pub(super) fn leave(&mut self, subscription: SubscriptionKey, now: Tick) {
-        let owner = self.owners.get(&subscription);
-        let groups: Vec<_> = owner.iter().flat_map(|o| &o.groups).copied().collect();
+        let groups = self.groups_of(subscription);
         for key in groups {
             self.give_up(key, false);
             self.rest(key, now);
@@ -328,15 +301,17 @@ impl Groups {
         if policy.rebalance == Rebalance::Off || self.owners.is_empty() {
             return;
         }
-        let all: usize = self.owners.values().map(|owner| owner.groups.len()).sum();
+        let all: usize = self.owners.values().map(|owner| owner.groups).sum();
         let share = all.div_ceil(consumers.max(1));
         let mut surplus = Vec::new();
-        for owner in self.owners.values() {
-            let count = owner.groups.len().saturating_sub(share);
-            // Those of which nothing is in flight first: nobody has to wait for them.
-            let mut groups: Vec<_> = owner.groups.iter().copied().collect();
-            groups.sort_by_key(|key| self.is_in_flight(*key));
-            surplus.extend(groups.into_iter().take(count));
+        for (subscription, owner) in &self.owners {
+            let count = owner.groups.saturating_sub(share);
+            if count > 0 {
+                // Those of which nothing is in flight first: nobody has to wait for them.
+                let mut groups = self.groups_of(*subscription);
+                groups.sort_by_key(|key| self.is_in_flight(*key));
+                surplus.extend(groups.into_iter().take(count));
+            }
         }
         for key in surplus {
             self.give_up(key, policy.rebalance == Rebalance::Immediate);
@@ -355,6 +330,13 @@ impl Groups {
         }
     }
 
+    /// All groups of a consumer. Looks at every group: consumers come and go seldom.
+    fn groups_of(&self, subscription: SubscriptionKey) -> Vec<GroupKey> {
+        let owned = |group: &&Group| group.owner == Some(subscription);
+        let groups = self.slots.iter().flatten().filter(owned);
+        groups.map(|group| group.key).collect()
+    }
+
     fn is_in_flight(&self, key: GroupKey) -> bool {
         self.get(key).is_some_and(|group| group.in_flight > 0)
     }
@@ -369,13 +351,13 @@ impl Groups {
         if let Some(from) = from
             && let Some(owner) = self.owners.get_mut(&from)
         {
-            owner.groups.remove(&key);
-            if owner.groups.is_empty() && owner.heads.is_empty() {
+            owner.groups -= 1;
+            if owner.groups == 0 && owner.heads.is_empty() {
                 self.owners.remove(&from);
             }
         }
         if let Some(to) = to {
-            self.owners.entry(to).or_default().groups.insert(key);
+            self.owners.entry(to).or_default().groups += 1;
         }
     }
 
@@ -396,7 +378,7 @@ impl Groups {
             Some((Some(owner), rank)) => {
                 if let Some(known) = self.owners.get_mut(&owner) {
                     known.heads.remove(&rank);
-                    if known.groups.is_empty() && known.heads.is_empty() {
+                    if known.groups == 0 && known.heads.is_empty() {
                         self.owners.remove(&owner);
                     }
                 }
@@ -425,9 +407,8 @@ impl Groups {
 
     /// A group has messages again.
     fn wake(&mut self, key: GroupKey) {
-        if let Some((stamp, _)) = self.get_mut(key).and_then(|group| group.idle.take()) {
-            self.idle.remove(&stamp);
-        }
+        let idle = self.get_mut(key).and_then(|group| group.idle.take());
+        self.idle_count -= usize::from(idle.is_some());
     }
 
     /// Notes that a group has no messages, if so.
@@ -441,15 +422,30 @@ impl Groups {
             return;
         }
         group.idle = Some((stamp, now));
-        self.idle.insert(stamp, key);
+        self.idle_count += 1;
+        self.idle.push_back((stamp, key));
+        if self.idle.len() > 2 * self.idle_count + 64 {
+            let mut idle = std::mem::take(&mut self.idle);
+            idle.retain(|(stamp, key)| self.is_idle_since(*key, *stamp));
+            self.idle = idle;
+        }
+    }
+
+    fn is_idle_since(&self, key: GroupKey, stamp: u64) -> bool {
+        let idle = self.get(key).and_then(|group| group.idle);
+        idle.is_some_and(|(since, _)| since == stamp)
     }
 
     /// Forgets the longest idle groups, beyond so many.
     pub(super) fn forget_idle(&mut self, remember: usize) {
-        while self.idle.len() > remember {
-            let Some((_, key)) = self.idle.pop_first() else {
+        while self.idle_count > remember {
+            let Some((stamp, key)) = self.idle.pop_front() else {
                 return;
             };
+            if !self.is_idle_since(key, stamp) {
+                continue;
+            }
+            self.wake(key);
             self.set_owner(key, None);
             let place = self.slots.get_mut(key.0.get() as usize - 1);
             if let Some(group) = place.and_then(Option::take) {
