@@ -141,6 +141,24 @@ impl Cell {
         (result, first)
     }
 
+    /// Adds a subscription while nobody else knows the destination, which is empty.
+    pub(super) fn admit(
+        &self,
+        now: Now,
+        id: SubscriptionId,
+        options: SubscribeOptions,
+        outbox: &Arc<Outbox>,
+    ) -> SubscriptionKey {
+        let mut effects = Effects::default();
+        let mut state = self.state.lock();
+        let key = state.subscribe(now, id, options, outbox, &mut effects);
+        debug_assert!(
+            effects.is_empty(),
+            "there is nothing that it could be given"
+        );
+        key
+    }
+
     /// Looks without changing anything.
     pub(super) fn look<R>(&self, look: impl FnOnce(&Destination) -> R) -> R {
         look(&self.state.lock().destination)

@@ -9,6 +9,7 @@ mod commit;
 mod parking;
 mod requests;
 mod routed;
+mod spanning;
 mod staging;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use crate::core::{
     Sequence, SubscriptionId, SubscriptionKey, Tick, TransactionId,
 };
 use arriving::Arriving;
+use spanning::Span;
 
 /// How many destinations a connection remembers the way to.
 const REMEMBERED_CELLS: usize = 256;
@@ -37,6 +39,8 @@ pub struct Connection {
     outbox: Arc<Outbox>,
     mail: Mail,
     subscriptions: FxHashMap<SubscriptionId, (Arc<Cell>, SubscriptionKey)>,
+    /// Subscriptions to more than one destination.
+    spans: FxHashMap<SubscriptionId, Span>,
     /// The destination of the last send, and others before it.
     last_cell: Option<Arc<Cell>>,
     cells: FxHashMap<DestinationName, Arc<Cell>>,
@@ -68,6 +72,7 @@ impl Connection {
             outbox,
             mail: Mail::default(),
             subscriptions: FxHashMap::default(),
+            spans: FxHashMap::default(),
             last_cell: None,
             cells: FxHashMap::default(),
             transactions: FxHashMap::default(),
@@ -117,7 +122,9 @@ impl Connection {
     /// requests are tried again. The caller encodes the deliveries that it takes from the result and
     /// reports them by [`Connection::encoded`].
     pub fn collect(&mut self, now: Now, completions: &mut Vec<Completion>) -> &mut Mail {
+        let before = self.mail.deliveries.len();
         self.outbox.drain(&mut self.mail);
+        self.number_spanning(before);
         self.durable = self.durable.max(self.mail.durable);
         self.paused.append(&mut self.mail.paused);
         let failed = self.mail.failed.clone();
@@ -154,6 +161,7 @@ impl Connection {
         Work::run(&shared, now, |work| {
             for subscription in paused {
                 let Some((cell, key)) = self.subscriptions.get(&subscription) else {
+                    self.resume_spanning(work, now, subscription);
                     continue;
                 };
                 cell.with(&shared, work, None, |state, effects, _| {
@@ -270,6 +278,7 @@ impl Connection {
                     state.destination.pause(*key);
                 });
             }
+            self.pause_spanning(work);
             let open: Vec<_> = self.transactions.keys().copied().collect();
             for transaction in open {
                 // It is there: it was just found.
@@ -284,6 +293,12 @@ impl Connection {
             subscriptions.sort_unstable_by_key(|(id, _)| *id);
             for (id, (cell, key)) in subscriptions {
                 unsubscribe(&shared, work, now, &cell, key, written(id));
+            }
+            let mut spans: Vec<_> = self.spans.keys().copied().collect();
+            spans.sort_unstable();
+            for id in spans {
+                // It is there: it was just found.
+                let _ = self.end_spanning(work, now, id, written(id));
             }
         });
         let unread = self

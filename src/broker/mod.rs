@@ -17,6 +17,7 @@ mod recovery;
 mod registry;
 mod routing;
 mod shared;
+mod spanning;
 mod transaction;
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use rustc_hash::FxBuildHasher;
 use super::cell::{Cell, Destination};
 use super::routing::Rules;
 use super::shared::Shared;
+use super::spanning::Wildcards;
 use crate::core::{DestinationId, DestinationName, Kind, Queue, Refusal, Topic};
 
 /// The map of destinations.
@@ -21,6 +22,7 @@ pub(super) struct Registry {
     /// The queues of each virtual topic.
     consumers: DashMap<DestinationName, Vec<Arc<Cell>>, FxBuildHasher>,
     rules: Rules,
+    wildcards: Wildcards,
 }
 
 impl Registry {
@@ -32,6 +34,7 @@ impl Registry {
             next_id: AtomicU64::new(next_id.0),
             consumers: DashMap::default(),
             rules,
+            wildcards: Wildcards::default(),
         }
     }
 
@@ -46,6 +49,11 @@ impl Registry {
     /// How messages go to more than one destination.
     pub(super) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The wildcard subscriptions of all connections.
+    pub(super) fn wildcards(&self) -> &Wildcards {
+        &self.wildcards
     }
 
     /// The queues of a virtual topic.
@@ -99,6 +107,11 @@ impl Registry {
             };
             let cell = Arc::new(Cell::new(id, destination, &self.rules));
             self.note_consumer(&cell);
+            self.wildcards.covering(&cell.name, |spanning| {
+                spanning.join(&cell, |id, options, outbox| {
+                    cell.admit(shared.clock.now(), id, options, outbox)
+                });
+            });
             cell
         });
         Arc::clone(&entry)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::destination::DestinationName;
 use super::id::{DeliveryTag, SubscriptionId};
 use super::message::Message;
 
@@ -20,4 +21,6 @@ pub struct Delivery {
     pub redelivered: bool,
     /// Whether it is the first message of its group that this consumer is given since it has the group.
     pub first_of_group: bool,
+    /// Where it comes from, if that is not simply what the subscription names.
+    pub concrete: Option<Arc<DestinationName>>,
 }

@@ -28,6 +28,7 @@ mod subscription;
 mod time;
 mod topic;
 mod virtual_topic;
+mod window;
 
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
@@ -51,3 +52,4 @@ pub use selector::{Properties, Selector, SelectorError, Value};
 pub use time::{Now, Tick, Timestamp};
 pub use topic::Topic;
 pub use virtual_topic::VirtualTopics;
+pub use window::{Share, Window};

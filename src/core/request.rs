@@ -7,6 +7,7 @@ use super::error::Refusal;
 use super::id::{ConnectionId, DeliveryTag, Sequence, SubscriptionId, Token, TransactionId};
 use super::message::Message;
 use super::selector::Selector;
+use super::window::Share;
 
 /// One thing a client asks. A `token` asks for a [`Completion`]; without one, only a refusal would
 /// be worth telling, and it is told with [`Completion::token`] `None`.
@@ -98,6 +99,9 @@ pub struct SubscribeOptions {
     /// Whether it wants the whole queue for itself. The first one that does has it until it ends, or
     /// until one of a higher priority comes.
     pub exclusive: bool,
+    /// Its share of credit, if it is a part of a subscription to several destinations; `prefetch` is of
+    /// no effect then.
+    pub share: Option<Arc<Share>>,
 }
 
 impl SubscribeOptions {
@@ -110,6 +114,7 @@ impl SubscribeOptions {
             no_local: None,
             priority: 0,
             exclusive: false,
+            share: None,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Subscription {
     counted_through: Option<DeliveryTag>,
     /// The last tag that was given out.
     last_tag: DeliveryTag,
+    /// How many credits of a shared window it has taken.
+    booked: u64,
     /// Its connection takes nothing more for now: too many bytes wait for the socket.
     pub(super) paused: bool,
     /// It is in its queue's ring of subscriptions that can be given something.
@@ -42,12 +44,15 @@ pub(super) struct Subscription {
 
 impl Subscription {
     pub(super) fn new(id: SubscriptionId, options: SubscribeOptions) -> Self {
+        let share = options.share.as_ref();
+        let last_tag = share.map_or(DeliveryTag(0), |share| share.before_first());
         Self {
             id,
             options,
             inflight: Inflight::default(),
             counted_through: None,
-            last_tag: DeliveryTag(0),
+            last_tag,
+            booked: 0,
             paused: false,
             in_ring: false,
             arrived: 0,
@@ -60,19 +65,52 @@ impl Subscription {
 
     /// One whose deliveries never come back, so that none of them needs to be kept.
     pub(super) fn counting(id: SubscriptionId, options: SubscribeOptions) -> Self {
+        let new = Self::new(id, options);
         Self {
-            counted_through: Some(DeliveryTag(0)),
-            ..Self::new(id, options)
+            counted_through: Some(new.last_tag),
+            ..new
         }
     }
 
     /// Whether it can be given a message.
     pub(super) fn has_credit(&self) -> bool {
-        let used = match self.counted_through {
+        let has_room = || match &self.options.share {
+            None => self.used() < u64::from(self.options.prefetch),
+            Some(share) => share.has_room(),
+        };
+        !self.paused && !self.ended && !self.awaits_disk && has_room()
+    }
+
+    /// Makes sure of the credit for the next delivery. Only where it is shared may somebody else have
+    /// taken the last one since [`Self::has_credit`].
+    pub(super) fn book(&mut self) -> bool {
+        let taken = self.options.share.as_ref().is_none_or(|share| share.book());
+        self.booked += u64::from(taken);
+        taken
+    }
+
+    /// Whether it has to be resumed after deliveries were settled: where credit is shared, others may
+    /// have waited longer for it. Gives back what it does not use any more.
+    pub(super) fn shares_credit(&mut self) -> bool {
+        let used = self.used();
+        let Some(share) = &self.options.share else {
+            return false;
+        };
+        share.rebook(self.booked, used);
+        self.booked = used;
+        let contended = share.is_contended();
+        if contended {
+            share.starve();
+        }
+        contended
+    }
+
+    /// How many deliveries count against its credit.
+    fn used(&self) -> u64 {
+        match self.counted_through {
             Some(settled) => self.last_tag.0 - settled.0,
             None => self.inflight.counted() as u64,
-        };
-        !self.paused && !self.ended && !self.awaits_disk && used < u64::from(self.options.prefetch)
+        }
     }
 
     /// Whether it wants only some of the messages.
@@ -94,14 +132,6 @@ impl Subscription {
     /// Whether deliveries are only counted.
     pub(super) fn counts_only(&self) -> bool {
         self.counted_through.is_some()
-    }
-
-    /// How many deliveries are unsettled.
-    pub(super) fn unsettled(&self) -> u64 {
-        match self.counted_through {
-            Some(settled) => self.last_tag.0 - settled.0,
-            None => self.inflight.live() as u64,
-        }
     }
 
     /// Settles counted deliveries. Returns how many that were.

@@ -31,3 +31,4 @@ mod support;
 mod transactions;
 mod unsupported;
 mod waiting;
+mod wildcards;

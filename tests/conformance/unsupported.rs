@@ -99,14 +99,6 @@ const SENT_TO: &[(&str, &str)] = &[
 const SUBSCRIBED_TO: &[(&str, &str)] = &[
     ("test_temp_destination", "/temp-queue/a"),
     ("test_temp_destination", "/temp-topic/a"),
-    ("test_subscribe_to_composite_queue", "/queue/a,/queue/b"),
-    (
-        "test_subscribe_to_composite_queue_trailers_default",
-        "/queue/a,b",
-    ),
-    ("test_subscribe_to_composite_topics", "/topic/a,/topic/b"),
-    ("test_subscribe_with_wildcard_subscription", "/queue/a.b.>"),
-    ("wildcards", "/topic/*.b"),
     (
         "test_connection_advisory",
         "/topic/ActiveMQ.Advisory.Connection",

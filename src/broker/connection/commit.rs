@@ -126,6 +126,9 @@ impl Connection {
                 },
             );
         }
+        if let Some(transaction) = commit.transaction {
+            self.release_spanning(work, now, transaction, true);
+        }
         self.release_bytes(work, commit.bytes);
         for Placing {
             cell,
@@ -175,6 +178,7 @@ impl Connection {
         }
         if let Some(transaction) = commit.transaction {
             self.unmark(work, now, transaction, &commit.settles);
+            self.release_spanning(work, now, transaction, false);
         }
         self.release_bytes(work, commit.bytes);
         let refusal = Refusal::StoreFailed {
@@ -196,6 +200,7 @@ impl Connection {
             .remove(&transaction)
             .ok_or(Refusal::NoTransaction)?;
         self.unmark(work, now, transaction, &unit.settles);
+        self.release_spanning(work, now, transaction, false);
         self.release_bytes(work, unit.bytes);
         self.shared.metrics.transactions.decrement(1.0);
         ended.increment(1);

@@ -4,6 +4,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use super::super::cell::{Cell, Destination, State, Work};
+use super::super::spanning::spans;
 use super::{Connection, REMEMBERED_CELLS, unsubscribe};
 use crate::core::{
     Completion, DestinationName, Done, Effects, Message, Now, Refusal, Request, Sequence,
@@ -58,19 +59,18 @@ impl Connection {
                 Request::Settle {
                     transaction: None,
                     subscription,
+                    tags,
+                    outcome,
                     token,
-                    ..
                 } => {
-                    match self
-                        .subscriptions
-                        .get(&subscription)
-                        .map(|(cell, _)| Arc::clone(cell))
-                    {
-                        Some(cell) => {
-                            let first = (since, request);
-                            self.run(work, now, &cell, first, &mut requests, completions);
+                    if let Some((cell, _)) = self.subscriptions.get(&subscription) {
+                        let (cell, first) = (Arc::clone(cell), (since, request));
+                        self.run(work, now, &cell, first, &mut requests, completions);
+                    } else {
+                        match self.settle_spanning(work, now, subscription, tags, outcome, token) {
+                            Ok(done) => answer(completions, token, Ok(done)),
+                            Err(refusal) => refuse(completions, token, refusal),
                         }
-                        None => refuse(completions, token, Refusal::NoSubscription),
                     }
                 }
                 Request::Send { .. }
@@ -126,7 +126,7 @@ impl Connection {
                         unsubscribe(&self.shared, work, now, &cell, key, None);
                         Ok(Done::Now)
                     }
-                    None => Err(Refusal::NoSubscription),
+                    None => self.end_spanning(work, now, subscription, None),
                 };
                 answer(completions, token, result);
             }
@@ -314,6 +314,9 @@ impl Connection {
         destination: &DestinationName,
         options: SubscribeOptions,
     ) -> Result<(), Refusal> {
+        if spans(destination) {
+            return self.subscribe_spanning(work, now, id, destination, options);
+        }
         let cell = self.cell(destination)?;
         let (key, _) = cell.with(&self.shared, work, None, |state, effects, _| {
             state.subscribe(now, id, options, &self.outbox, effects)

@@ -124,19 +124,23 @@ impl Connection {
         work: &mut Work,
         destination: &DestinationName,
     ) -> Result<bool, Refusal> {
-        if self.shared.registry.rules().topic_of(destination).is_none() {
-            return Ok(false);
+        let mut declared = false;
+        for name in Self::named(destination) {
+            if self.shared.registry.rules().topic_of(&name).is_none() {
+                continue;
+            }
+            let cell = self.cell(&name)?;
+            let (news, _) = cell.with(
+                &self.shared,
+                work,
+                None,
+                |state, effects, _| match &mut state.destination {
+                    Destination::Queue(queue) => queue.declare(effects),
+                    Destination::Topic(_) => false,
+                },
+            );
+            declared |= news;
         }
-        let cell = self.cell(destination)?;
-        let (declared, _) = cell.with(
-            &self.shared,
-            work,
-            None,
-            |state, effects, _| match &mut state.destination {
-                Destination::Queue(queue) => queue.declare(effects),
-                Destination::Topic(_) => false,
-            },
-        );
         if declared {
             let until = self.shared.writer.sync(&self.waiter());
             self.wait_until(until);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::cell::{Destination, Work};
-use super::super::transaction::{Sending, UnitOfWork};
+use super::super::spanning::Part;
+use super::super::transaction::{Sending, Settling, UnitOfWork};
 use super::Connection;
 use super::requests::answer;
 use crate::core::{
@@ -112,11 +113,36 @@ impl Connection {
         outcome: Outcome,
         transaction: TransactionId,
     ) -> Result<(), Refusal> {
-        let known = self.subscriptions.get(&subscription);
-        let (cell, key) = known.cloned().ok_or(Refusal::NoSubscription)?;
-        let unit = self.grow(transaction, 1, 0)?;
-        if !unit.settles.iter().any(|(id, ..)| *id == subscription) {
-            unit.settles.push((subscription, Arc::clone(&cell), key));
+        self.grow(transaction, 1, 0)?;
+        if let Some((cell, key)) = self.subscriptions.get(&subscription).cloned() {
+            let settling = (subscription, cell, key);
+            return self.mark(work, now, settling, tags, outcome, transaction);
+        }
+        for (Part { cell, key, .. }, tags) in self.hold_spanning(subscription, tags, transaction)? {
+            let settling = (subscription, cell, key);
+            // What a destination has taken back by itself is nothing to be told of.
+            let _ = self.mark(work, now, settling, tags, outcome, transaction);
+        }
+        self.share_out(work, now, subscription);
+        Ok(())
+    }
+
+    /// Lets an open transaction settle deliveries of one destination.
+    fn mark(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        settling: Settling,
+        tags: Tags,
+        outcome: Outcome,
+        transaction: TransactionId,
+    ) -> Result<(), Refusal> {
+        let (cell, key) = (Arc::clone(&settling.1), settling.2);
+        if let Some(unit) = self.transactions.get_mut(&transaction) {
+            let known = |(id, other, _): &Settling| *id == settling.0 && Arc::ptr_eq(other, &cell);
+            if !unit.settles.iter().any(known) {
+                unit.settles.push(settling);
+            }
         }
         let (result, _) = cell.with(
             &self.shared,

@@ -27,18 +27,19 @@ impl Queue {
 
     /// The same for a message that belongs to no group.
     pub(super) fn place_plain(&mut self, entry: Entry, effects: &mut Effects) {
-        if let Some(key) = self.first_who_wants(&entry) {
-            self.give(key, entry, false, effects);
-        } else {
-            let (priority, position) = (entry.message.priority, entry.position);
-            let slot = self.slot_for(entry, effects);
-            let aside = self.aside.get_or_insert_default();
-            aside.added(slot.bytes(), slot.resident());
-            if aside.unmatched.push(priority, position, slot) {
-                for (_, subscription) in self.subscriptions.iter_mut() {
-                    if let Some(cursors) = &mut subscription.cursors {
-                        cursors.return_to(priority, position);
-                    }
+        while let Some(key) = self.first_who_wants(&entry) {
+            if self.book(key) {
+                return self.give(key, entry, false, effects);
+            }
+        }
+        let (priority, position) = (entry.message.priority, entry.position);
+        let slot = self.slot_for(entry, effects);
+        let aside = self.aside.get_or_insert_default();
+        aside.added(slot.bytes(), slot.resident());
+        if aside.unmatched.push(priority, position, slot) {
+            for (_, subscription) in self.subscriptions.iter_mut() {
+                if let Some(cursors) = &mut subscription.cursors {
+                    cursors.return_to(priority, position);
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::super::pending::{Entry, Next};
 use super::super::persist::Persist;
 use super::super::policy::Keep;
 use super::super::time::Now;
-use super::{Queue, signed};
+use super::{Queue, Subscription, signed};
 
 impl Queue {
     /// Gives waiting messages to subscriptions until one or the other runs out.
@@ -45,6 +45,20 @@ impl Queue {
             subscription.in_ring = true;
             self.ring.push(subscription.options.priority, key);
         }
+    }
+
+    /// Lets a subscription go on after deliveries to it were settled.
+    pub(super) fn regain(&mut self, key: SubscriptionKey) {
+        let subscription = self.subscriptions.get_mut(key);
+        if !subscription.is_some_and(Subscription::shares_credit) {
+            self.rejoin(key);
+        }
+    }
+
+    /// Takes the credit for a delivery to a subscription that is ready.
+    pub(super) fn book(&mut self, key: SubscriptionKey) -> bool {
+        let subscription = self.subscriptions.get_mut(key);
+        subscription.is_some_and(Subscription::book)
     }
 
     /// Lets all take their turns that can be given something.
@@ -96,6 +110,7 @@ impl Queue {
                 count: state.deliveries.saturating_add(1),
                 redelivered: state.redelivered,
                 first_of_group,
+                concrete: None,
             },
         );
         subscription.inflight.push(tag, entry);

@@ -41,7 +41,7 @@ impl Queue {
             Standing::Owned(owner) => self.if_ready(owner, &entry),
             Standing::Free => self.new_owner(&entry),
         };
-        match to {
+        match to.filter(|key| self.book(*key)) {
             Some(key) => self.give_grouped(key, group, sequence, entry, effects),
             None => self.join_line(group, sequence, entry, effects),
         }

@@ -310,7 +310,7 @@ impl Queue {
                 "turns of a subscription"
             );
             assert!(
-                subscription.in_ring || !self.is_ready(key),
+                subscription.in_ring || subscription.options.share.is_some() || !self.is_ready(key),
                 "a subscription with credit has no turn"
             );
         }

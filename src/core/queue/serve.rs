@@ -67,6 +67,9 @@ impl Queue {
             let sequence = place.group.and_then(|group| aside.groups.head(group));
             let sequence = sequence.map_or(0, |head| i32::from(head.sequence));
             let to = self.taker(key, place);
+            if !self.book(to) {
+                continue;
+            }
             let Some(aside) = &mut self.aside else { break };
             let Some(Slot::Here(entry)) = aside.take(place) else {
                 continue;

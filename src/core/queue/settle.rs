@@ -49,7 +49,7 @@ impl Queue {
             .next_change()
             .checked_sub(1)
             .filter(|last| *last >= from);
-        self.rejoin(key);
+        self.regain(key);
         self.dispatch(now, effects);
         self.check_invariants();
         Ok(last)
@@ -76,6 +76,7 @@ impl Queue {
             let failed = index == 0 && tag <= written;
             self.conclude(now, entry, Outcome::Modify { failed }, effects);
         }
+        self.regain(key);
         self.leave_groups(now, key);
         self.pass_exclusive_on(key);
         self.remove_if_over(key);

@@ -52,7 +52,7 @@ impl Queue {
         if subscription.inflight.mark(tags, transaction, outcome) == 0 {
             return Err(Refusal::NoDelivery);
         }
-        self.rejoin(key);
+        self.regain(key);
         self.dispatch(now, effects);
         self.check_invariants();
         Ok(())
@@ -71,6 +71,7 @@ impl Queue {
             return;
         };
         subscription.inflight.unmark(transaction);
+        subscription.shares_credit();
         if subscription.ended {
             self.unsubscribe(now, key, None, effects);
         }
@@ -109,7 +110,7 @@ impl Queue {
             self.conclude(now, entry, outcome, effects);
         }
         self.remove_if_over(key);
-        self.rejoin(key);
+        self.regain(key);
         self.dispatch(now, effects);
         self.check_invariants();
     }

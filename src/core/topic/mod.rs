@@ -131,7 +131,7 @@ impl Topic {
                 continue;
             }
             effects.tally.routed += 1;
-            if reader.cursor == position && reader.is_free() {
+            if reader.cursor == position && reader.is_free() && reader.subscription.book() {
                 reader.cursor = position.next();
                 let entry = Entry::passing(position, Arc::clone(message));
                 self.unsettled += 1;
@@ -279,8 +279,21 @@ impl Topic {
             if !reader.subscription.wants(&entry.message, entry.state()) {
                 continue;
             }
+            if !reader.subscription.book() {
+                effects.tally.memory_delta += signed(entry.bytes());
+                reader.returned.push_front(entry);
+                return;
+            }
             self.unsettled += 1;
             reader.give(key, entry, effects);
+        }
+    }
+
+    /// Lets a subscription go on after deliveries to it were settled.
+    fn regain(&mut self, now: Now, key: SubscriptionKey, effects: &mut Effects) {
+        let reader = self.readers.get_mut(key);
+        if !reader.is_some_and(|reader| reader.subscription.shares_credit()) {
+            self.feed(now, key, effects);
         }
     }
 
@@ -336,6 +349,7 @@ impl Reader {
                 count: state.deliveries.saturating_add(1),
                 redelivered: state.redelivered,
                 first_of_group: false,
+                concrete: None,
             },
         );
         if !self.subscription.counts_only() {

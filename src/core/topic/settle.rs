@@ -3,7 +3,7 @@
 use super::super::dead_letter::dead_letter;
 use super::super::effect::{Effects, Forward, SubscriptionKey};
 use super::super::error::Refusal;
-use super::super::id::TransactionId;
+use super::super::id::{DeliveryTag, TransactionId};
 use super::super::pending::Entry;
 use super::super::redelivery::{Verdict, judge};
 use super::super::request::{Outcome, Tags};
@@ -30,7 +30,7 @@ impl Topic {
             self.unsettled -= count;
             effects.tally.accepted += count;
             effects.tally.unsettled_delta -= signed(count);
-            self.feed(now, key, effects);
+            self.regain(now, key, effects);
             return Ok(());
         }
         let mut taken = Vec::new();
@@ -48,7 +48,7 @@ impl Topic {
         for entry in taken {
             self.conclude(now, key, entry, outcome, effects);
         }
-        self.feed(now, key, effects);
+        self.regain(now, key, effects);
         Ok(())
     }
 
@@ -74,7 +74,7 @@ impl Topic {
         {
             return Err(Refusal::NoDelivery);
         }
-        self.feed(now, key, effects);
+        self.regain(now, key, effects);
         Ok(())
     }
 
@@ -89,6 +89,7 @@ impl Topic {
             return;
         };
         reader.subscription.inflight.unmark(transaction);
+        reader.subscription.shares_credit();
         if reader.subscription.ended {
             self.unsubscribe(key, effects);
         }
@@ -108,7 +109,7 @@ impl Topic {
         for (outcome, entry) in reader.subscription.inflight.take_marked(transaction) {
             self.conclude(now, key, entry, outcome, effects);
         }
-        self.feed(now, key, effects);
+        self.regain(now, key, effects);
         self.remove_if_over(key);
     }
 
@@ -122,13 +123,9 @@ impl Topic {
             reader.subscription.ended = true;
             self.log.leave(reader.cursor);
         }
-        let counted = reader.subscription.counts_only();
-        let gone = if counted {
-            reader.subscription.unsettled()
-        } else {
-            0
-        };
+        let gone = reader.subscription.count_through(DeliveryTag(u64::MAX));
         let dropped = reader.subscription.inflight.take_unmarked();
+        reader.subscription.shares_credit();
         let gone = gone + dropped.len() as u64;
         let own = std::iter::from_fn(|| reader.take_own()).collect::<Vec<_>>();
         let bytes: u64 = dropped

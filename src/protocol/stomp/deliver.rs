@@ -70,18 +70,14 @@ impl Peer {
         }
         let message = &*delivery.message;
         let encoded = &message.encoded;
+        let named = &subscription.destination;
+        let concrete = delivery.concrete.as_deref().unwrap_or(named);
         if let Some(provenance) = &message.provenance {
-            write_line(
-                buffer,
-                b"destination:",
-                &subscription.destination,
-                self.version,
-            );
+            write_line(buffer, b"destination:", concrete, self.version);
             write_provenance(buffer, provenance, self.version);
             write_lines(buffer, encoded, self.version, is_told_by_provenance);
             self.transmit.push(&body_with_nul(encoded));
         } else if let Some(sent_to) = &message.sent_to {
-            let concrete = &subscription.destination;
             write_line(buffer, b"destination:", concrete, self.version);
             write_line(buffer, b"original-destination:", sent_to, self.version);
             let told = |name: &[u8]| matches!(name, b"destination" | b"original-destination");
@@ -94,7 +90,7 @@ impl Peer {
             self.transmit.push(&body_with_nul(encoded));
         }
         self.transmit.buffer().push(b'\n');
-        let kind = kind_index(subscription.destination.kind());
+        let kind = kind_index(concrete.kind());
         add(
             &mut self.report.delivered,
             kind,

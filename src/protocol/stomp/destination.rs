@@ -7,7 +7,7 @@ use nom::{IResult, Parser};
 
 use super::refusal::{Refused, shown};
 use crate::codec::stomp::{Version, escape};
-use crate::core::{DestinationName, Kind};
+use crate::core::{DestinationName, Kind, Pattern};
 use crate::protocol::Code;
 
 /// What a prefix stands for.
@@ -38,9 +38,6 @@ pub(super) fn parse(text: &[u8], purpose: Purpose) -> Result<DestinationName, Re
     if !bare.contains(',') {
         return parse_one(bare, text, purpose);
     }
-    if purpose == Purpose::Subscribe {
-        return Err(later("A composite destination", text));
-    }
     let mut parts = Vec::new();
     for part in bare.split(',') {
         let part = parse_one(part.trim(), text, purpose)?;
@@ -66,7 +63,7 @@ fn parse_one(bare: &str, text: &str, purpose: Purpose) -> Result<DestinationName
         Prefix::Known(kind) => kind,
         Prefix::Later(what) => return Err(later(what, text)),
     };
-    reject_unbuilt(name, text, purpose)?;
+    reject_misplaced(name, text, purpose)?;
     DestinationName::new(kind, name).map_err(|error| unusable(text, &error.to_string()))
 }
 
@@ -107,20 +104,15 @@ fn prefix(text: &str) -> IResult<&str, Prefix> {
     .parse(text)
 }
 
-/// Refuses names that mean more to clients of `ActiveMQ` than a plain queue or topic.
-fn reject_unbuilt(name: &str, text: &str, purpose: Purpose) -> Result<(), Refused> {
-    let mut levels = name.split('.');
-    if levels.any(|level| matches!(level, "*" | ">")) {
-        return Err(match purpose {
-            Purpose::Subscribe => later("A wildcard", text),
-            Purpose::Send => Refused::new(
-                Code::InvalidDestination,
-                format!(
-                    "A message cannot be sent to the wildcard '{}'",
-                    shown(text.as_bytes())
-                ),
-            ),
-        });
+/// Refuses names that mean more to clients of `ActiveMQ` than a plain queue or topic, and those that
+/// mean it to clients of others.
+fn reject_misplaced(name: &str, text: &str, purpose: Purpose) -> Result<(), Refused> {
+    if purpose == Purpose::Send && Pattern::new(name).is_wildcard() {
+        return Err(unusable(text, "a message cannot be sent to a wildcard"));
+    }
+    if purpose == Purpose::Subscribe && name.split('.').any(|level| matches!(level, "#" | "**")) {
+        let hint = "the wildcards are '*' for one level and '>' for all further ones";
+        return Err(unusable(text, hint));
     }
     let managed = [
         "ActiveMQ.Advisory.",
@@ -200,11 +192,6 @@ mod tests {
             "/remote-temp-queue/ID:1",
             "/exchange/amq.topic/x",
             "/reply-queue/x",
-            "/queue/a,/queue/b",
-            "a,b",
-            "/queue/a.>",
-            "/topic/*.a",
-            ">",
             "/topic/ActiveMQ.Advisory.Connection",
         ] {
             assert_eq!(read(text), Err(Code::NotSupported), "{text}");
@@ -215,6 +202,21 @@ mod tests {
         }
         let sent = parse(b"/queue/a.>", Purpose::Send).unwrap_err();
         assert_eq!(sent.code, Code::InvalidDestination);
+    }
+
+    #[test]
+    fn wildcards_and_lists_can_be_subscribed_to_but_not_those_of_other_brokers() {
+        for (text, name) in [
+            ("/queue/a.>", "queue://a.>"),
+            ("/topic/*.a", "topic://*.a"),
+            (">", "queue://>"),
+            ("a,topic://b.*", "queue://queue://a,topic://b.*"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(name), "{text}");
+        }
+        for text in ["/topic/a.#", "/topic/#", "/queue/a.**"] {
+            assert_eq!(read(text), Err(Code::InvalidDestination), "{text}");
+        }
     }
 
     #[test]

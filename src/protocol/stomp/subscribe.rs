@@ -8,7 +8,8 @@ use super::session::{Peer, own_name, value};
 use super::subscription::{Outstanding, Subscription};
 use crate::codec::stomp::{Headers, Verb, Version, begin, header, number};
 use crate::core::{
-    AckMode, DeliveryTag, Kind, Request, Selector, SubscribeOptions, SubscriptionId,
+    AckMode, DeliveryTag, DestinationName, Kind, Request, Selector, SubscribeOptions,
+    SubscriptionId,
 };
 use crate::protocol::Code;
 use crate::protocol::report::{add, kind_index, mode_index};
@@ -33,7 +34,7 @@ impl Peer {
         reject_unbuilt(headers)?;
         let name = self.new_name(headers)?;
         let mode = ack_mode(headers);
-        let options = self.options(destination.kind(), mode, headers)?;
+        let options = self.options(prefetched_as(&destination), mode, headers)?;
         let kind = destination.kind();
         let subscription = Subscription {
             prefix: self.message_prefix(name.as_deref(), mode),
@@ -229,6 +230,21 @@ impl Peer {
             Kind::Queue => self.config.queue_prefetch,
             Kind::Topic => self.config.topic_prefetch,
         })
+    }
+}
+
+/// The kind of destination whose prefetch a subscription has, if it asks for none: a topic's only if
+/// all that it names are topics.
+fn prefetched_as(destination: &DestinationName) -> Kind {
+    let parts = destination.parts();
+    let mut parts = parts
+        .as_deref()
+        .unwrap_or(std::slice::from_ref(destination))
+        .iter();
+    if parts.all(|part| part.kind() == Kind::Topic) {
+        Kind::Topic
+    } else {
+        Kind::Queue
     }
 }
 
