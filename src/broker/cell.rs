@@ -226,14 +226,23 @@ impl Cell {
                     (Destination::Queue(queue), PageReader::Aside) => {
                         queue.page_in_aside(now, page, effects);
                     }
-                    (Destination::Queue(queue), _) => {
+                    (Destination::Queue(queue), PageReader::Browser(key)) => {
+                        queue.page_in_browser(now, key, page, effects);
+                    }
+                    (
+                        Destination::Queue(queue),
+                        PageReader::Queue | PageReader::Subscription(_),
+                    ) => {
                         let priority = request.priority.unwrap_or(Priority::DEFAULT);
                         queue.page_in(now, priority, page, effects);
                     }
                     (Destination::Topic(topic), PageReader::Subscription(key)) => {
                         topic.page_in(now, key, page, effects);
                     }
-                    (Destination::Topic(_), PageReader::Queue | PageReader::Aside) => {}
+                    (
+                        Destination::Topic(_),
+                        PageReader::Queue | PageReader::Aside | PageReader::Browser(_),
+                    ) => {}
                 }
             });
         });

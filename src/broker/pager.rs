@@ -101,7 +101,7 @@ impl Pager {
                 true
             }
             // What is not committed yet would be taken for lost.
-            Wish::Page(request) if request.reader == PageReader::Aside && !committed => {
+            Wish::Page(request) if !committed && is_exact(request.reader) => {
                 self.attempt_later(shared, task)
             }
             Wish::Page(request) => match read(shared, &task.cell, request) {
@@ -168,6 +168,14 @@ impl Durable for Pager {
     fn failed(&self, _cause: &str) {}
 
     fn room(&self) {}
+}
+
+/// Whether a reader wants exactly what the queue has, so that what is not committed yet counts.
+fn is_exact(reader: PageReader) -> bool {
+    match reader {
+        PageReader::Aside | PageReader::Browser(_) => true,
+        PageReader::Queue | PageReader::Subscription(_) => false,
+    }
 }
 
 fn read(shared: &Shared, cell: &Cell, request: PageRequest) -> Result<StoredPage, StoreError> {

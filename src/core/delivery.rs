@@ -8,6 +8,10 @@ use super::message::Message;
 
 /// One hand-over of a message to one subscription.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own: any of them may hold"
+)]
 pub struct Delivery {
     /// The message.
     pub message: Arc<Message>,
@@ -21,6 +25,8 @@ pub struct Delivery {
     pub redelivered: bool,
     /// Whether it is the first message of its group that this consumer is given since it has the group.
     pub first_of_group: bool,
+    /// Whether it is no message, but tells a browser that it has been shown everything.
+    pub end_of_browse: bool,
     /// Where it comes from, if that is not simply what the subscription names.
     pub concrete: Option<Arc<DestinationName>>,
 }

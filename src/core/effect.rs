@@ -64,6 +64,8 @@ pub enum PageReader {
     Queue,
     /// A queue, for what it has set aside: the first position is the one that it wants.
     Aside,
+    /// A browser of a queue.
+    Browser(SubscriptionKey),
     /// A subscription of a topic that fell behind.
     Subscription(SubscriptionKey),
 }

@@ -45,6 +45,13 @@ impl Inflight {
         self.live += 1;
     }
 
+    /// The messages that were delivered and are not settled.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.list
+            .iter()
+            .filter_map(|unsettled| unsettled.entry.as_ref())
+    }
+
     /// Takes one delivery out, unless it is unknown, settled or settled by an open transaction.
     pub(super) fn take_one(&mut self, tag: DeliveryTag) -> Option<Entry> {
         let index = self.find(tag)?;

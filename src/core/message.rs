@@ -138,6 +138,27 @@ impl Message {
     /// What one message costs beside its encoded bytes, for the accounts, in bytes.
     const OVERHEAD: usize = 160;
 
+    /// One that says nothing.
+    pub(super) fn empty() -> Self {
+        Self {
+            id: MessageId::default(),
+            timestamp: Timestamp(0),
+            expiration: None,
+            priority: Priority::DEFAULT,
+            persistent: false,
+            body_kind: BodyKind::Text,
+            grouped: false,
+            encoded: Encoded {
+                form: Form::StompPlain,
+                bytes: Bytes::new(),
+                body_start: 0,
+                body_length: 0,
+            },
+            sent_to: None,
+            provenance: None,
+        }
+    }
+
     /// The memory that this message takes, in bytes, for accounts and limits.
     pub fn footprint(&self) -> usize {
         self.encoded.bytes.len().saturating_add(Self::OVERHEAD)

@@ -459,7 +459,6 @@ impl Groups {
     }
 
     /// All places in all lines.
-    #[cfg(any(debug_assertions, test))]
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         let groups = self.slots.iter().flatten();
         groups.flat_map(|group| group.line.slots())

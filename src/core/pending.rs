@@ -127,6 +127,13 @@ impl Pending {
         self.count == 0
     }
 
+    /// The messages in memory, in no order.
+    pub(super) fn resident(&self) -> impl Iterator<Item = &Entry> {
+        let others = self.others.iter().flat_map(|levels| levels.iter());
+        let levels = others.chain([&self.normal]);
+        levels.flat_map(|level| &level.resident).chain(&self.late)
+    }
+
     /// Whether a new message has to wait on disk: because of its size, or because those before it do.
     /// One that ranks before a message that was in memory cannot, since pages are read in order.
     pub(super) fn overflows(

@@ -99,6 +99,8 @@ pub struct SubscribeOptions {
     /// Whether it wants the whole queue for itself. The first one that does has it until it ends, or
     /// until one of a higher priority comes.
     pub exclusive: bool,
+    /// Whether it only looks at the messages of a queue, and at each but once.
+    pub browse: bool,
     /// Its share of credit, if it is a part of a subscription to several destinations; `prefetch` is of
     /// no effect then.
     pub share: Option<Arc<Share>>,
@@ -114,6 +116,7 @@ impl SubscribeOptions {
             no_local: None,
             priority: 0,
             exclusive: false,
+            browse: false,
             share: None,
         }
     }

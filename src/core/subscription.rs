@@ -6,7 +6,7 @@ use super::id::{DeliveryTag, SubscriptionId};
 use super::inflight::Inflight;
 use super::message::{DeliveryState, Message};
 use super::property::Described;
-use super::queue::Cursors;
+use super::queue::{Browser, Cursors};
 use super::request::SubscribeOptions;
 
 /// One subscription.
@@ -38,6 +38,8 @@ pub(super) struct Subscription {
     pub(super) awaits_disk: bool,
     /// How far it has looked through what nobody wanted, if it does not want everything.
     pub(super) cursors: Option<Box<Cursors>>,
+    /// What it has to be shown, if it only looks.
+    pub(super) browser: Option<Box<Browser>>,
     /// It has ended; only deliveries that a transaction holds keep it.
     pub(super) ended: bool,
 }
@@ -59,6 +61,7 @@ impl Subscription {
             hungry: false,
             awaits_disk: false,
             cursors: None,
+            browser: None,
             ended: false,
         }
     }
@@ -115,7 +118,8 @@ impl Subscription {
 
     /// Whether it wants only some of the messages.
     pub(super) fn is_picky(&self) -> bool {
-        self.options.no_local.is_some() || self.options.selector.is_some()
+        let choosy = self.options.no_local.is_some() || self.options.selector.is_some();
+        choosy && !self.options.browse
     }
 
     /// Whether it wants a message to which this has happened.

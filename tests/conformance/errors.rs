@@ -147,7 +147,7 @@ const TABLE: &[Row] = &[
     row(
         Code::NotSupported,
         not_supported,
-        "The header browser asks for a browser",
+        "The header transformation asks for a transformation",
     ),
     row(
         Code::SubscriptionExists,

@@ -197,7 +197,7 @@ pub fn invalid_selector() -> Provoked {
 }
 
 pub fn not_supported() -> Provoked {
-    after_refused(subscribe(Q, "one").with("browser", "true"))
+    after_refused(subscribe(Q, "one").with("transformation", "jms-map-xml"))
 }
 
 /// The ERROR for the second of two frames of which the first is granted.

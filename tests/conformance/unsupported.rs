@@ -57,7 +57,6 @@ const SENT_WITH: &[(&str, &str, &str)] = &[
 
 /// Headers of SUBSCRIBE.
 const SUBSCRIBED_WITH: &[(&str, &str, &str)] = &[
-    ("test_queue_brower_subscription", "browser", "true"),
     (
         "test_durable_sub_attempt_on_queue_fails",
         "activemq.subscriptionName",

@@ -1,7 +1,7 @@
 //! Many threads at once: destinations come to life while a wildcard subscription reads.
 
 use std::task::{Wake, Waker};
-use std::thread::{Thread, current, park, spawn};
+use std::thread::{Builder, JoinHandle, Thread, current, park};
 
 use super::super::{Broker, BrokerConfig, BrokerLimits, Connection, Routing, StoreConfig};
 use super::*;
@@ -132,6 +132,10 @@ fn receive_all(broker: &Broker, kind: Kind, ready: impl FnOnce()) {
     connection.disconnect(broker.clock().now(), |_| None);
 }
 
+fn start(task: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    Builder::new().spawn(task).unwrap()
+}
+
 #[test]
 fn many_threads_make_destinations_and_a_wildcard_misses_nothing_and_holds_no_more_than_it_may() {
     for kind in [Kind::Queue, Kind::Topic] {
@@ -139,7 +143,7 @@ fn many_threads_make_destinations_and_a_wildcard_misses_nothing_and_holds_no_mor
         let receiving = Arc::clone(&broker);
         let main = current();
         let (said, hears) = std::sync::mpsc::channel();
-        let receiver = spawn(move || {
+        let receiver = start(move || {
             receive_all(&receiving, kind, || said.send(()).unwrap());
             main.unpark();
         });
@@ -147,7 +151,7 @@ fn many_threads_make_destinations_and_a_wildcard_misses_nothing_and_holds_no_mor
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| {
                 let broker = Arc::clone(&broker);
-                spawn(move || send_all(&broker, kind, sender))
+                start(move || send_all(&broker, kind, sender))
             })
             .collect();
         for thread in senders.into_iter().chain([receiver]) {

@@ -93,7 +93,6 @@ impl Line {
         taken
     }
 
-    #[cfg(any(debug_assertions, test))]
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.0.iter().map(|waiting| &waiting.slot)
     }

@@ -110,6 +110,7 @@ impl Queue {
                 count: state.deliveries.saturating_add(1),
                 redelivered: state.redelivered,
                 first_of_group,
+                end_of_browse: false,
                 concrete: None,
             },
         );

@@ -120,7 +120,7 @@ impl Queue {
 
     /// A consumer has come, and gets its share.
     pub(super) fn share_groups(&mut self) {
-        let live = |(_, s): &(SubscriptionKey, &Subscription)| !s.ended;
+        let live = |(_, s): &(SubscriptionKey, &Subscription)| !s.ended && !s.options.browse;
         let consumers = self.subscriptions.iter().filter(live).count();
         if let Some(aside) = &mut self.aside {
             aside.groups.share(consumers, &self.policy.groups);

@@ -6,6 +6,7 @@
 //! carries.
 
 mod aside;
+mod browse;
 mod choose;
 mod dispatch;
 mod enqueue;
@@ -34,6 +35,7 @@ use aside::Aside;
 use horizon::Horizon;
 use turns::Turns;
 
+pub(super) use browse::Browser;
 pub use transact::Reserved;
 pub(super) use unmatched::Cursors;
 
@@ -179,7 +181,7 @@ impl Queue {
     /// there and behind, and the disk is a detour. What was set aside is past its turn.
     pub fn is_behind(&self) -> bool {
         self.pending.resident_bytes() > self.policy.memory_window_bytes / 2
-            && self.subscriptions.len() > 0
+            && self.subscriptions.iter().any(|(_, s)| !s.options.browse)
     }
 
     /// Whether consumers have caught up so far that senders can go on.
@@ -195,6 +197,13 @@ impl Queue {
         options: SubscribeOptions,
         effects: &mut Effects,
     ) -> SubscriptionKey {
+        if options.browse {
+            let key = self
+                .subscriptions
+                .insert(Subscription::counting(id, options));
+            self.browse(now, key, effects);
+            return key;
+        }
         self.arrivals += 1;
         let mut subscription = Subscription::new(id, options);
         subscription.arrived = self.arrivals;
@@ -220,6 +229,7 @@ impl Queue {
         if let Some(subscription) = self.subscriptions.get_mut(key) {
             subscription.paused = false;
             self.rejoin(key);
+            self.show(now, key, effects);
             self.dispatch(now, effects);
         }
     }

@@ -26,6 +26,10 @@ impl Queue {
         outcome: Outcome,
         effects: &mut Effects,
     ) -> Result<Option<usize>, Refusal> {
+        if self.is_browser(key) {
+            self.seen(now, key, tags, effects);
+            return Ok(None);
+        }
         let from = effects.next_change();
         let mut settled = 0;
         loop {
@@ -64,6 +68,9 @@ impl Queue {
         failed_through: Option<DeliveryTag>,
         effects: &mut Effects,
     ) {
+        if self.is_browser(key) {
+            return self.end_browser(key, effects);
+        }
         let Some(subscription) = self.subscriptions.get_mut(key) else {
             return;
         };

@@ -45,6 +45,10 @@ impl Queue {
         outcome: Outcome,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
+        if self.is_browser(key) {
+            self.seen(now, key, tags, effects);
+            return Ok(());
+        }
         let subscription = self
             .subscriptions
             .get_mut(key)

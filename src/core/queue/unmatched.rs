@@ -94,7 +94,6 @@ impl Unmatched {
     }
 
     /// All of them.
-    #[cfg(any(debug_assertions, test))]
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.levels.iter().flat_map(|level| level.slots.values())
     }

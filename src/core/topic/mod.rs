@@ -349,6 +349,7 @@ impl Reader {
                 count: state.deliveries.saturating_add(1),
                 redelivered: state.redelivered,
                 first_of_group: false,
+                end_of_browse: false,
                 concrete: None,
             },
         );

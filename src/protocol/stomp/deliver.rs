@@ -46,6 +46,9 @@ impl Peer {
         let Some(subscription) = self.subscriptions.get_mut(delivery.subscription) else {
             return;
         };
+        if delivery.end_of_browse {
+            return self.encode_end_of_browse(delivery.subscription);
+        }
         let buffer = self.transmit.buffer();
         buffer.extend_from_slice(&subscription.prefix);
         if subscription.mode != AckMode::Auto {
@@ -90,17 +93,30 @@ impl Peer {
             self.transmit.push(&body_with_nul(encoded));
         }
         self.transmit.buffer().push(b'\n');
-        let kind = kind_index(concrete.kind());
-        add(
-            &mut self.report.delivered,
-            kind,
-            usize::from(delivery.redelivered),
-            1,
-        );
+        if !subscription.browses {
+            let kind = kind_index(concrete.kind());
+            let redelivered = usize::from(delivery.redelivered);
+            add(&mut self.report.delivered, kind, redelivered, 1);
+        }
         let end = self.on_their_way.taken + self.transmit.len() as u64;
         self.on_their_way
             .deliveries
             .push_back((end, delivery.subscription, delivery.tag));
+    }
+
+    /// Tells a browser that it has been shown everything. There is nothing to acknowledge.
+    fn encode_end_of_browse(&mut self, id: SubscriptionId) {
+        let Some(subscription) = self.subscriptions.get(id) else {
+            return;
+        };
+        let prefix = &subscription.prefix;
+        let lines = memchr::memrchr(b'\n', prefix).map_or(0, |last| last + 1);
+        let buffer = self.transmit.buffer();
+        buffer.extend_from_slice(prefix.get(..lines).unwrap_or_default());
+        buffer.extend_from_slice(b"message-id:0\n");
+        let destination = &subscription.destination;
+        write_line(buffer, b"destination:", destination, self.version);
+        buffer.extend_from_slice(b"browser:end\n\n\0\n");
     }
 
     /// The socket has taken bytes: deliveries that are wholly among them are written, and thereby
@@ -150,7 +166,9 @@ pub(super) fn settle_written(
     };
     let before = std::mem::replace(&mut subscription.written, last);
     if subscription.mode == AckMode::Auto {
-        report.acknowledged.auto += last.0.saturating_sub(before.0);
+        if !subscription.browses {
+            report.acknowledged.auto += last.0.saturating_sub(before.0);
+        }
         requests.push(Request::Settle {
             subscription: id,
             tags: Tags::Through(last),

@@ -21,21 +21,11 @@ impl Peer {
         requests: &mut Vec<Request>,
     ) -> Result<(), Refused> {
         let verb = if accept { "ACK" } else { "NACK" };
-        if !accept && self.version == Version::V1_0 {
-            return Err(Refused::new(
-                Code::NotSupported,
-                "NACK received but connection is in v1.0 mode.",
-            ));
-        }
         let transaction = self.open_transaction(headers)?;
-        let outcome_of_nack = self.config.nack.outcome(headers);
-        if !accept && transaction.is_some() && self.config.nack == Nack::DeadLetter {
-            return Err(Refused::new(
-                Code::InvalidHeader,
-                "Poison ack cannot be transacted: this listener moves what is refused to the \
-                 dead-letter queue at once",
-            ));
+        if !accept {
+            self.may_nack(transaction)?;
         }
+        let outcome_of_nack = self.config.nack.outcome(headers);
         let again = transaction.filter(|_| accept);
         let (subscription, index) = if self.version == Version::V1_2 {
             self.by_ack_id(verb, headers, again)?
@@ -45,6 +35,12 @@ impl Peer {
         let Some(known) = self.subscriptions.get_mut(subscription) else {
             return Ok(());
         };
+        if known.browses && !accept {
+            return Err(Refused::new(
+                Code::InvalidHeader,
+                "Cannot Nack a message on a Queue Browser Subscription.",
+            ));
+        }
         let tag = known.outstanding.tag(index);
         let through = accept && known.mode == AckMode::Client;
         let count = known.outstanding.settle(index, through, transaction);
@@ -77,6 +73,24 @@ impl Peer {
             transaction,
             token,
         });
+        Ok(())
+    }
+
+    /// Whether NACK can be said at all.
+    fn may_nack(&self, transaction: Option<TransactionId>) -> Result<(), Refused> {
+        if self.version == Version::V1_0 {
+            return Err(Refused::new(
+                Code::NotSupported,
+                "NACK received but connection is in v1.0 mode.",
+            ));
+        }
+        if transaction.is_some() && self.config.nack == Nack::DeadLetter {
+            return Err(Refused::new(
+                Code::InvalidHeader,
+                "Poison ack cannot be transacted: this listener moves what is refused to the \
+                 dead-letter queue at once",
+            ));
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::session::{Peer, own_name, value};
 use super::subscription::{Outstanding, Subscription};
 use crate::codec::stomp::{Headers, Verb, Version, begin, header, number};
 use crate::core::{
-    AckMode, DeliveryTag, DestinationName, Kind, Request, Selector, SubscribeOptions,
+    AckMode, DeliveryTag, DestinationName, Kind, Pattern, Request, Selector, SubscribeOptions,
     SubscriptionId,
 };
 use crate::protocol::Code;
@@ -34,13 +34,19 @@ impl Peer {
         reject_unbuilt(headers)?;
         let name = self.new_name(headers)?;
         let mode = ack_mode(headers);
-        let options = self.options(prefetched_as(&destination), mode, headers)?;
+        let mut options = self.options(prefetched_as(&destination), mode, headers)?;
+        if is_on(headers, b"browser") {
+            self.may_browse(&destination)?;
+            options.browse = true;
+            options.exclusive = false;
+        }
         let kind = destination.kind();
         let subscription = Subscription {
             prefix: self.message_prefix(name.as_deref(), mode),
             name,
             destination: destination.clone(),
             mode,
+            browses: options.browse,
             outstanding: Outstanding::default(),
             written: DeliveryTag(0),
         };
@@ -61,6 +67,24 @@ impl Peer {
             token,
         });
         Ok(())
+    }
+
+    /// Whether a destination can be browsed.
+    fn may_browse(&self, destination: &DestinationName) -> Result<(), Refused> {
+        if self.version == Version::V1_0 {
+            return Err(Refused::new(
+                Code::NotSupported,
+                "Queue Browser feature only valid for Stomp v1.1+ clients!",
+            ));
+        }
+        let one = !destination.is_composite() && !Pattern::new(destination.name()).is_wildcard();
+        if one && destination.kind() == Kind::Queue {
+            return Ok(());
+        }
+        Err(Refused::new(
+            Code::InvalidDestination,
+            format!("A browser looks at one queue, not at '{destination}'"),
+        ))
     }
 
     /// The peer's name for one more subscription, if it may have one.
@@ -299,7 +323,6 @@ fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
         let value = header.value();
         let on = value.trim_ascii().eq_ignore_ascii_case(b"true");
         let what = match header.name {
-            b"browser" if on => "a browser",
             b"activemq.subscriptionName"
             | b"activemq.subcriptionName"
             | b"durable-subscription-name"

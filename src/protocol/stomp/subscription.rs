@@ -16,6 +16,8 @@ pub(super) struct Subscription {
     pub(super) name: Option<Box<[u8]>>,
     pub(super) destination: DestinationName,
     pub(super) mode: AckMode,
+    /// Whether it only looks.
+    pub(super) browses: bool,
     /// What each of its MESSAGE frames starts with.
     pub(super) prefix: Box<[u8]>,
     pub(super) outstanding: Outstanding,
@@ -359,6 +361,7 @@ mod tests {
             name: None,
             destination: DestinationName::queue("a").unwrap(),
             mode: AckMode::Auto,
+            browses: false,
             prefix: Box::default(),
             outstanding: Outstanding::default(),
             written: DeliveryTag(0),
