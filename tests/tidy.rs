@@ -12,12 +12,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each floor may import from the others, its own name aside.
-const FLOORS: [(&str, &[&str]); 7] = [
+const FLOORS: [(&str, &[&str]); 8] = [
     ("core", &[]),
     ("codec", &[]),
     ("store", &["core"]),
     ("broker", &["core", "store"]),
     ("protocol", &["core", "codec"]),
+    ("embed", &["core", "broker"]),
     ("cli", &["core", "codec"]),
     ("server", &["core", "codec", "store", "broker", "protocol"]),
 ];

@@ -88,6 +88,37 @@ impl Default for BrokerLimits {
 }
 
 impl BrokerConfig {
+    /// A broker that keeps everything in memory, at most a gigabyte of it, and nothing beyond its end.
+    pub fn in_memory() -> Self {
+        Self::of(StoreConfig::Memory)
+    }
+
+    /// A broker that keeps what is persistent in a directory, made if it is not there.
+    #[cfg(feature = "redb")]
+    pub fn in_directory(directory: impl Into<PathBuf>) -> Self {
+        Self::of(StoreConfig::Redb(RedbConfig {
+            directory: directory.into(),
+            options: crate::store::RedbOptions::default(),
+            ring_bytes: 64 << 20,
+            salvage: false,
+        }))
+    }
+
+    fn of(store: StoreConfig) -> Self {
+        Self {
+            store,
+            durability: Durability::Sync,
+            policy: DestinationPolicy::default(),
+            routing: super::routing::Routing {
+                virtual_topics: Some(crate::core::VirtualTopics::default()),
+                mirrored_queues: None,
+            },
+            limits: BrokerLimits::default(),
+            memory_limit_bytes: 1 << 30,
+            memory_slow_at: 0.8,
+        }
+    }
+
     /// How the ring in front of the store's file is used.
     #[cfg(feature = "redb")]
     pub(super) fn ring(&self, redb: &RedbConfig) -> crate::store::RingOptions {

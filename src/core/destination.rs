@@ -85,6 +85,14 @@ impl DestinationName {
             .then(|| self.name.split(',').filter_map(part).collect())
     }
 
+    /// The queue for what nobody could work on, as `ActiveMQ` calls it.
+    pub(super) fn dead_letters() -> Self {
+        Self {
+            kind: Kind::Queue,
+            name: "ActiveMQ.DLQ".into(),
+        }
+    }
+
     /// The queue of that name.
     pub fn queue(name: &str) -> Result<Self, NameError> {
         Self::new(Kind::Queue, name)

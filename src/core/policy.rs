@@ -33,6 +33,20 @@ pub struct DestinationPolicy {
     pub groups: GroupPolicy,
 }
 
+impl Default for DestinationPolicy {
+    /// What a destination has for which nothing else is said.
+    fn default() -> Self {
+        Self {
+            keep: Keep::All,
+            memory_window_bytes: 4 << 20,
+            max_bytes: u64::MAX,
+            redelivery_max: 6,
+            dead_letter_queue: DestinationName::dead_letters(),
+            groups: GroupPolicy::default(),
+        }
+    }
+}
+
 impl DestinationPolicy {
     /// How many bytes one page from the store should bring: small enough that many queues can page
     /// at once, large enough that a page is worth its trip.

@@ -90,7 +90,7 @@ impl Message {
 impl Encoded {
     /// The value of a property, or of what the broker itself says of the message, by its name as
     /// STOMP spells it; the first one of that name.
-    pub(super) fn property(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+    pub fn property(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         let end = (self.body_start as usize).min(self.bytes.len());
         let mut rest = self.bytes.get(..end)?;
         while !rest.is_empty() {
