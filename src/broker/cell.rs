@@ -16,8 +16,8 @@ use super::pager::Wish;
 use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
-    DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Sequence, StoredPage,
-    SubscribeOptions, SubscriptionId, SubscriptionKey, Topic,
+    ConnectionId, DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Sequence,
+    StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey, Topic,
 };
 use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
@@ -164,6 +164,11 @@ impl Cell {
         look(&self.state.lock().destination)
     }
 
+    /// Looks also at whose the subscriptions are.
+    pub(super) fn look_closely<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.state.lock())
+    }
+
     fn post(
         self: &Arc<Self>,
         shared: &Shared,
@@ -271,6 +276,12 @@ impl State {
             *place = Some(Arc::clone(outbox));
         }
         key
+    }
+
+    /// Whose a subscription is.
+    pub(super) fn connection_of(&self, key: SubscriptionKey) -> Option<ConnectionId> {
+        let outbox = self.outboxes.get(key.0 as usize)?.as_ref()?;
+        Some(outbox.connection())
     }
 
     /// Forgets whose a subscription was, if it is gone.

@@ -65,7 +65,7 @@ pub struct Connection {
 
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, id: ConnectionId) -> Self {
-        let outbox = Arc::new(Outbox::new(shared.limits.outbound_bytes));
+        let outbox = Arc::new(Outbox::new(id, shared.limits.outbound_bytes));
         Self {
             shared,
             id,

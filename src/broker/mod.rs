@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod error;
 mod flow;
+mod groups;
 mod metrics;
 mod outbox;
 mod pager;
@@ -41,6 +42,7 @@ pub use config::RedbConfig;
 pub use config::{BrokerConfig, BrokerLimits, StoreConfig};
 pub use connection::Connection;
 pub use error::BrokerError;
+pub use groups::MessageGroup;
 pub use metrics::{
     Acknowledged, Blocked, ByFlag, ByKind, Checks, Closed, DeadLettered, KindTotals,
     ListenerMetrics, Metrics, Modes, NAMES, Name, ProtocolMetrics, Rejected, Removed, Shape,
@@ -174,6 +176,9 @@ impl Broker {
                     totals.queues.ready += queue.ready_count();
                     totals.queues.unacked += queue.unsettled_count();
                     totals.queues.ready_bytes += queue.ready_bytes();
+                    let (assigned, waiting) = queue.group_counts();
+                    totals.groups_assigned += assigned;
+                    totals.groups_waiting += waiting;
                 }
                 Destination::Topic(topic) => {
                     totals.topics.destinations += 1;

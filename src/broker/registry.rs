@@ -71,6 +71,11 @@ impl Registry {
         }
     }
 
+    /// The destination of that name, if there is one.
+    pub(super) fn find(&self, name: &DestinationName) -> Option<Arc<Cell>> {
+        self.cells.get(name).map(|entry| Arc::clone(&entry))
+    }
+
     /// The destination of that name, new if need be.
     ///
     /// # Errors
@@ -80,7 +85,7 @@ impl Registry {
         name: &DestinationName,
         shared: &Shared,
     ) -> Result<Arc<Cell>, Refusal> {
-        if let Some(cell) = self.cells.get(name).map(|entry| Arc::clone(&entry)) {
+        if let Some(cell) = self.find(name) {
             return Ok(cell);
         }
         let count = self.count.load(Ordering::Relaxed);

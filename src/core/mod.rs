@@ -47,7 +47,7 @@ pub use message_group::{GroupPolicy, Rebalance};
 pub use pattern::{Pattern, PatternTrie};
 pub use persist::Persist;
 pub use policy::{DestinationPolicy, Keep};
-pub use queue::{Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
+pub use queue::{GroupState, Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
 pub use request::{AckMode, Completion, Done, Outcome, Request, SubscribeOptions, Tags};
 pub use schedule::{Cron, CronError};
 pub use selector::{Properties, Selector, SelectorError, Value};

@@ -352,7 +352,7 @@ mod tests {
     use crate::core::AckMode;
 
     fn span() -> Span {
-        let broker = super::super::super::Outbox::new(1000);
+        let broker = super::super::super::Outbox::new(crate::core::ConnectionId(1), 1000);
         let options = SubscribeOptions::new(10, AckMode::Client);
         Span::new(Spanning::new(
             SubscriptionId(1),

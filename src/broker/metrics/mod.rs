@@ -259,6 +259,8 @@ pub struct Metrics {
     messages_ready: ByKind<Gauge>,
     messages_unacked: ByKind<Gauge>,
     messages_ready_bytes: ByKind<Gauge>,
+    groups_assigned: Gauge,
+    groups_waiting: Gauge,
     memory_used: Gauge,
     memory_limit: Gauge,
     disk_free: Gauge,
@@ -287,6 +289,10 @@ pub struct Totals {
     pub queues: KindTotals,
     /// Over all topics.
     pub topics: KindTotals,
+    /// Message groups that have a consumer.
+    pub groups_assigned: u64,
+    /// Message groups that have messages in line.
+    pub groups_waiting: u64,
     /// Bytes of messages in memory.
     pub memory_messages: u64,
     /// The memory budget in bytes.
@@ -324,6 +330,8 @@ impl Metrics {
             messages_ready: ByKind::make(|kind| names::MESSAGES_READY.gauge(&[kind])),
             messages_unacked: ByKind::make(|kind| names::MESSAGES_UNACKED.gauge(&[kind])),
             messages_ready_bytes: ByKind::make(|kind| names::MESSAGES_READY_BYTES.gauge(&[kind])),
+            groups_assigned: names::MESSAGE_GROUPS.gauge(&["assigned"]),
+            groups_waiting: names::MESSAGE_GROUPS.gauge(&["waiting"]),
             memory_used: names::MEMORY_USED.gauge(&["messages"]),
             memory_limit: names::MEMORY_LIMIT.gauge(&[]),
             disk_free: names::DISK_FREE.gauge(&[]),
@@ -367,6 +375,8 @@ impl Metrics {
             set(self.messages_unacked.of(kind), sums.unacked);
             set(self.messages_ready_bytes.of(kind), sums.ready_bytes);
         }
+        set(&self.groups_assigned, totals.groups_assigned);
+        set(&self.groups_waiting, totals.groups_waiting);
         set(&self.memory_used, totals.memory_messages);
         set(&self.memory_limit, totals.memory_limit);
         set(&self.disk_free, totals.disk_free);

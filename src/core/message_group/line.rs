@@ -66,6 +66,10 @@ impl Line {
         self.0.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds a message in its place, which mostly is the last.
     pub(super) fn push(&mut self, waiting: Waiting) {
         let position = waiting.position;

@@ -13,6 +13,7 @@ mod enqueue;
 mod exclusive;
 mod fetch;
 mod grouping;
+mod groups;
 mod horizon;
 mod serve;
 mod settle;
@@ -36,6 +37,7 @@ use horizon::Horizon;
 use turns::Turns;
 
 pub(super) use browse::Browser;
+pub use groups::GroupState;
 pub use transact::Reserved;
 pub(super) use unmatched::Cursors;
 
