@@ -88,6 +88,8 @@ pub enum Request {
 pub struct SubscribeOptions {
     /// How many deliveries may be unsettled at once; at least 1.
     pub prefetch: u32,
+    /// How many bytes of messages may be unsettled at once, beside the last one; `u64::MAX` for any.
+    pub window_bytes: u64,
     /// Who settles its deliveries.
     pub mode: AckMode,
     /// Only messages that it matches are wanted.
@@ -111,6 +113,7 @@ impl SubscribeOptions {
     pub fn new(prefetch: u32, mode: AckMode) -> Self {
         Self {
             prefetch,
+            window_bytes: u64::MAX,
             mode,
             selector: None,
             no_local: None,

@@ -81,7 +81,8 @@ impl Subscription {
             None => self.used() < u64::from(self.options.prefetch),
             Some(share) => share.has_room(),
         };
-        !self.paused && !self.ended && !self.awaits_disk && has_room()
+        let fits = self.inflight.bytes() < self.options.window_bytes;
+        fits && !self.paused && !self.ended && !self.awaits_disk && has_room()
     }
 
     /// Makes sure of the credit for the next delivery. Only where it is shared may somebody else have

@@ -67,7 +67,6 @@ const SUBSCRIBED_WITH: &[(&str, &str, &str)] = &[
     ("durable, Artemis", "durable-subscriber-name", "n"),
     ("durable, RabbitMQ", "durable", "true"),
     ("retroactive consumers", "activemq.retroactive", "true"),
-    ("windows in bytes", "consumer-window-size", "1000"),
     (
         "test_transformation_receive_xml_map",
         "transformation",

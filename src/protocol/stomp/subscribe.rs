@@ -225,19 +225,30 @@ impl Peer {
     ) -> Result<SubscribeOptions, Refused> {
         let any_of = |names: &[&[u8]]| names.iter().any(|name| is_on(headers, name));
         let no_local = any_of(&[b"activemq.noLocal", b"no-local"]);
+        let window = window_bytes(headers)?;
+        let mut prefetch = self.prefetch(kind, headers, window.is_some())?;
+        if window == Some(0) {
+            prefetch = 1;
+        }
         Ok(SubscribeOptions {
+            window_bytes: window.filter(|bytes| *bytes > 0).unwrap_or(u64::MAX),
             selector: selector(headers)?,
             no_local: no_local.then_some(self.id),
             priority: consumer_priority(headers)?,
             exclusive: any_of(&[b"activemq.exclusive"]),
-            ..SubscribeOptions::new(self.prefetch(kind, headers)?, mode)
+            ..SubscribeOptions::new(prefetch, mode)
         })
     }
 
     /// How many deliveries the subscription may hold. `activemq.prefetchSize:0`, which with
     /// `ActiveMQ` never delivers anything, is taken for one at a time; `prefetch-count:0` is without
     /// bound, as with RabbitMQ.
-    fn prefetch(&self, kind: Kind, headers: &Headers<'_>) -> Result<u32, Refused> {
+    fn prefetch(
+        &self,
+        kind: Kind,
+        headers: &Headers<'_>,
+        has_window: bool,
+    ) -> Result<u32, Refused> {
         let read = |name: &'static str| {
             headers.get(name.as_bytes()).map(|text| {
                 value::<u32>(&text)
@@ -251,6 +262,7 @@ impl Peer {
             return count.map(|count| if count == 0 { UNBOUNDED } else { count });
         }
         Ok(match kind {
+            _ if has_window => UNBOUNDED,
             Kind::Queue => self.config.queue_prefetch,
             Kind::Topic => self.config.topic_prefetch,
         })
@@ -296,6 +308,20 @@ fn selector(headers: &Headers<'_>) -> Result<Option<Selector>, Refused> {
     Ok(Some(selector))
 }
 
+/// The window in bytes, as Artemis counts it: -1 is without bound, 0 one message at a time.
+fn window_bytes(headers: &Headers<'_>) -> Result<Option<u64>, Refused> {
+    let name = "consumer-window-size";
+    let Some(text) = headers.get(name.as_bytes()) else {
+        return Ok(None);
+    };
+    let expected = "a number of bytes, or -1";
+    let bytes: i64 = value(&text).ok_or_else(|| Refused::invalid(name, &text, expected))?;
+    if bytes < -1 {
+        return Err(Refused::invalid(name, &text, expected));
+    }
+    Ok(Some(u64::try_from(bytes).unwrap_or(u64::MAX)))
+}
+
 /// The consumer priority, in the spelling of `ActiveMQ` or of `RabbitMQ`.
 fn consumer_priority(headers: &Headers<'_>) -> Result<i8, Refused> {
     let spellings = ["activemq.priority", "x-priority"];
@@ -329,7 +355,6 @@ fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
             | b"durable-subscriber-name" => "a durable subscription",
             b"durable" | b"persistent" if on => "a durable subscription",
             b"activemq.retroactive" if on => "earlier messages of a topic",
-            b"consumer-window-size" => "a window in bytes",
             b"transformation" if is_transformation(&value) => "a transformation",
             name if looks_durable(name) => {
                 let expected = "no such header; durable subscriptions are named by \
