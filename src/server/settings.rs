@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::config::{
-    Destination, Durability, Engine, ErrorMode, Groups, Limits, Listener, NackMode, Settings, Store,
+    Destination, Dialect, Durability, Engine, ErrorMode, Groups, Limits, Listener, NackMode,
+    Settings, Store,
 };
 use super::connection::Budget;
 use super::listener::ConnectionLimits;
@@ -126,8 +127,14 @@ pub(super) fn session(settings: &Settings, listener: &Listener) -> Arc<stomp::Co
             grace_extra: beat.grace_extra,
             require: beat.require,
         },
+        dialect: match listener.dialect {
+            Dialect::ActiveMq => stomp::Dialect::ActiveMq,
+            Dialect::Artemis => stomp::Dialect::Artemis,
+            Dialect::RabbitMq => stomp::Dialect::RabbitMq,
+        },
         nack: match listener.nack {
-            NackMode::Redeliver => stomp::Nack::Redeliver,
+            NackMode::Dialect if listener.dialect == Dialect::RabbitMq => stomp::Nack::Requeue,
+            NackMode::Dialect | NackMode::Redeliver => stomp::Nack::Redeliver,
             NackMode::DeadLetter => stomp::Nack::DeadLetter,
             NackMode::Requeue => stomp::Nack::Requeue,
         },

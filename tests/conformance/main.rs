@@ -15,6 +15,7 @@ mod browse;
 mod consumers;
 mod damage;
 mod destinations;
+mod dialects;
 mod errors;
 mod groups;
 mod limits;

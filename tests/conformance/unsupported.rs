@@ -89,7 +89,6 @@ const SENT_TO: &[(&str, &str)] = &[
         "/queue/ActiveMQ.Statistics.Broker",
     ),
     ("schedules", "/topic/ActiveMQ.Scheduler.Management"),
-    ("exchanges of RabbitMQ", "/exchange/amq.topic/a"),
     ("reply queues of RabbitMQ", "/reply-queue/a"),
 ];
 

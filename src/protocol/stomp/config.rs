@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::dialect::Dialect;
 use crate::codec::stomp::Limits;
 
 /// The settings that all sessions of a listener share.
@@ -16,6 +17,8 @@ pub struct Config {
     pub frame_before_login: usize,
     /// A peer that has not logged in by then is closed.
     pub login_timeout: Duration,
+    /// Whose clients it serves.
+    pub dialect: Dialect,
     /// Signs of life between frames.
     pub heart_beat: HeartBeat,
     /// What becomes of a message that a peer refuses.
@@ -100,6 +103,7 @@ impl Default for Config {
             limits: Limits::default(),
             frame_before_login: 64 * 1024,
             login_timeout: Duration::from_secs(10),
+            dialect: Dialect::default(),
             heart_beat: HeartBeat::default(),
             nack: Nack::Redeliver,
             strict_subscription_id: false,

@@ -99,7 +99,6 @@ fn prefix(text: &str) -> IResult<&str, Prefix> {
         later("temp-queue://", "A temporary queue"),
         later("temp-topic://", "A temporary topic"),
         later("/reply-queue/", "A reply queue"),
-        later("/exchange/", "An exchange"),
     ))
     .parse(text)
 }
@@ -190,13 +189,12 @@ mod tests {
             "/temp-queue/x",
             "/temp-topic/x",
             "/remote-temp-queue/ID:1",
-            "/exchange/amq.topic/x",
             "/reply-queue/x",
             "/topic/ActiveMQ.Advisory.Connection",
         ] {
             assert_eq!(read(text), Err(Code::NotSupported), "{text}");
         }
-        for text in ["/queue/a,/temp-queue/b", "/queue/a,/exchange/b/c"] {
+        for text in ["/queue/a,/temp-queue/b", "/queue/a,/reply-queue/b"] {
             let sent = parse(text.as_bytes(), Purpose::Send).unwrap_err();
             assert_eq!(sent.code, Code::NotSupported, "{text}");
         }

@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod deliver;
 mod destination;
+mod dialect;
 mod heart_beat;
 mod large;
 mod receipts;
@@ -22,4 +23,5 @@ mod subscription;
 mod transaction;
 
 pub use config::{Config, HeartBeat, Nack, Overload};
+pub use dialect::Dialect;
 pub use session::Session;

@@ -2,6 +2,7 @@
 
 use super::deliver::{settle_written, write_ack_prefix};
 use super::destination::{self, Purpose as For};
+use super::dialect::is_multicast;
 use super::receipts::Purpose;
 use super::refusal::{Refused, shown};
 use super::session::{Peer, own_name, value};
@@ -30,7 +31,7 @@ impl Peer {
                 "destination",
             ));
         }
-        let destination = destination::parse(&text, For::Subscribe)?;
+        let destination = self.subscribed_to(&text, headers)?;
         reject_unbuilt(headers)?;
         let name = self.new_name(headers)?;
         let mode = ack_mode(headers);
@@ -67,6 +68,21 @@ impl Peer {
             token,
         });
         Ok(())
+    }
+
+    /// Reads the destination of a subscription.
+    fn subscribed_to(
+        &self,
+        text: &[u8],
+        headers: &Headers<'_>,
+    ) -> Result<DestinationName, Refused> {
+        let choice = "subscription-type";
+        let multicast = match headers.get(choice.as_bytes()) {
+            Some(value) => is_multicast(choice, &value)?,
+            None => false,
+        };
+        let translated = self.config.dialect.destination(text, multicast)?;
+        destination::parse(&translated, For::Subscribe)
     }
 
     /// Whether a destination can be browsed.
@@ -136,7 +152,7 @@ impl Peer {
         let found = match (&id, &to) {
             (Some(id), _) => self.subscription_called(id),
             (None, Some(to)) => {
-                let destination = destination::parse(to, For::Subscribe)?;
+                let destination = self.subscribed_to(to, headers)?;
                 self.subscriptions.to(&destination)
             }
             (None, None) => {

@@ -11,7 +11,7 @@ use super::setting::Setting;
 use super::units::Share;
 
 /// Keys and tables that a reader of the documentation may expect, but that do nothing yet.
-const NOT_SUPPORTED: [&str; 24] = [
+const NOT_SUPPORTED: [&str; 23] = [
     "auth.backends",
     "auth.cache",
     "auth.jwt",
@@ -23,7 +23,6 @@ const NOT_SUPPORTED: [&str; 24] = [
     "http.metrics_bind",
     "http.metrics_public",
     "listener.*.allowed_origins",
-    "listener.*.dialect",
     "listener.*.idle_timeout",
     "listener.*.proxy_protocol",
     "listener.*.text_detection",

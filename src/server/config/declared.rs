@@ -140,8 +140,22 @@ words! {
 }
 
 words! {
+    /// Whose clients a listener serves.
+    Dialect {
+        /// Those of ActiveMQ Classic.
+        ActiveMq = "activemq",
+        /// Those of ActiveMQ Artemis.
+        Artemis = "artemis",
+        /// Those of RabbitMQ.
+        RabbitMq = "rabbitmq",
+    }
+}
+
+words! {
     /// What becomes of a message that a client refuses with NACK.
     NackMode {
+        /// As the dialect has it: again without end for "rabbitmq", else again, then dead.
+        Dialect = "dialect",
         /// It is delivered again, then moves to the dead-letter queue.
         Redeliver = "redeliver",
         /// It moves to the dead-letter queue at once, as in ActiveMQ Classic.
@@ -171,8 +185,11 @@ section! {
         bind: SocketAddr = Address, "";
         /// What clients may speak here.
         protocols: Vec<Protocol> = SomeOf::<Protocol>(PhantomData), "stomp";
+        /// Whose clients it serves: how they write wildcards and some headers. What cannot be confused
+        /// is understood in every dialect.
+        dialect: Dialect = OneOf::<Dialect>(PhantomData), "activemq";
         /// What becomes of a message that a client refuses with NACK.
-        nack: NackMode = OneOf::<NackMode>(PhantomData), "redeliver";
+        nack: NackMode = OneOf::<NackMode>(PhantomData), "dialect";
         /// The `server` header of CONNECTED; clients choose their dialect by it. Empty leaves it out.
         server_header: String = Line { min: 0, max: 200 },
             "Tidegate/{version} (ActiveMQ compatible)";

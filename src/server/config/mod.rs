@@ -21,9 +21,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use declared::{
-    Anonymous, Auth, Automatic, Broker, Destination, Disk, Durability, Engine, ErrorMode, Groups,
-    HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues, NackMode, Protocol,
-    Rebalance, Server, Store, VirtualTopics,
+    Anonymous, Auth, Automatic, Broker, Destination, Dialect, Disk, Durability, Engine, ErrorMode,
+    Groups, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues, NackMode,
+    Protocol, Rebalance, Server, Store, VirtualTopics,
 };
 pub use load::{Override, Sources};
 pub use problem::Problems;

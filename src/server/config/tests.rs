@@ -182,7 +182,6 @@ fn what_is_not_built_is_never_ignored() {
         "[auth]\nbackends = [\"users\"]\n",
         "[auth.jwt]\naudience = \"x\"\n",
         "[[listener]]\nname = \"stomp\"\ntls = \"optional\"\n",
-        "[listener.stomp]\ndialect = \"artemis\"\n",
     ] {
         let shown = complaint(text);
         assert!(shown.contains("is not supported yet"), "{text}: {shown}");
