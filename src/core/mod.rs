@@ -5,6 +5,7 @@
 //! collections. Deliberately not here: clocks, sockets, threads, locks, randomness, header names of
 //! any protocol; time and numbers come in as arguments, results go out as `Effects`.
 
+mod advisory;
 mod compose;
 mod dead_letter;
 mod delivery;
@@ -31,6 +32,7 @@ mod topic;
 mod virtual_topic;
 mod window;
 
+pub use advisory::Event;
 pub use compose::Composition;
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
