@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -16,8 +17,8 @@ use super::pager::Wish;
 use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
-    ConnectionId, DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Sequence,
-    StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey, Topic,
+    ConnectionId, DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Request,
+    Sequence, StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
 };
 use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
@@ -29,6 +30,8 @@ pub(super) struct Cell {
     pub(super) id: DestinationId,
     /// Whether what is sent here may have to go elsewhere as well.
     pub(super) is_routed: bool,
+    /// How many messages are on their way from here to other destinations, with their last change here.
+    leaving: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -36,6 +39,13 @@ pub(super) struct Cell {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) destination: Destination,
+    /// The destination has ended, and is empty for good. Whoever comes to it to send or subscribe looks
+    /// its name up again.
+    pub(super) gone: bool,
+    /// It was declared, and stays.
+    pub(super) declared: bool,
+    /// When somebody sent, or had a subscription, last.
+    pub(super) used: Tick,
     /// Whose each subscription is, by its key.
     outboxes: Vec<Option<Arc<Outbox>>>,
     /// Connections whose sends this destination has refused for now.
@@ -58,7 +68,8 @@ pub(super) struct Work {
     /// Places in the effects' changes that somebody waits for, ascending.
     pub(super) awaited: Vec<usize>,
     wakers: Vec<Waker>,
-    forwards: Vec<Forward>,
+    /// With where they come from.
+    forwards: Vec<(Arc<Cell>, Forward)>,
 }
 
 thread_local! {
@@ -70,8 +81,9 @@ impl Work {
     pub(super) fn run<R>(shared: &Shared, now: Now, task: impl FnOnce(&mut Self) -> R) -> R {
         let mut work = SPARE.with(RefCell::take).unwrap_or_default();
         let result = task(&mut work);
-        while let Some(forward) = work.forwards.pop() {
+        while let Some((from, forward)) = work.forwards.pop() {
             work.forward(shared, now, forward);
+            from.leaving.fetch_sub(1, Ordering::Release);
         }
         for waker in work.wakers.drain(..) {
             waker.wake();
@@ -87,16 +99,24 @@ impl Work {
     }
 
     fn forward(&mut self, shared: &Shared, now: Now, forward: Forward) {
-        let cell = shared.registry.force(&forward.target, shared);
         let pressed = shared.flow.pressed();
-        cell.with(shared, self, None, |state, effects, _| {
-            match &mut state.destination {
-                Destination::Queue(queue) => {
-                    queue.enqueue_forwarded(now, forward, pressed, effects);
+        let mut forward = Some(forward);
+        while let Some(target) = forward.as_ref().map(|forward| &forward.target) {
+            let cell = shared.registry.force(target, shared);
+            cell.with(shared, self, None, |state, effects, _| {
+                let Some(forward) = state.enter(now).then(|| forward.take()).flatten() else {
+                    return;
+                };
+                match &mut state.destination {
+                    Destination::Queue(queue) => {
+                        queue.enqueue_forwarded(now, forward, pressed, effects);
+                    }
+                    Destination::Topic(topic) => {
+                        topic.publish(now, &forward.message, pressed, effects);
+                    }
                 }
-                Destination::Topic(topic) => topic.publish(now, &forward.message, pressed, effects),
-            }
-        });
+            });
+        }
     }
 }
 
@@ -108,6 +128,9 @@ impl Cell {
         };
         let state = State {
             destination,
+            gone: false,
+            declared: false,
+            used: Tick(0),
             outboxes: Vec::new(),
             waiting: Vec::new(),
             pausing: Vec::new(),
@@ -116,6 +139,7 @@ impl Cell {
             is_routed: rules.concern(&name),
             name,
             id,
+            leaving: AtomicU32::new(0),
             state: Mutex::new(state),
         }
     }
@@ -157,6 +181,45 @@ impl Cell {
             "there is nothing that it could be given"
         );
         key
+    }
+
+    /// Ends the destination for good, if `may` still says so under its lock. Returns whether it did.
+    /// The registry calls this while nobody else can find or make a destination of this name.
+    pub(super) fn end(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: &mut Work,
+        may: impl FnOnce(&State) -> bool,
+    ) -> bool {
+        let (waiting, _) = self.with(shared, work, None, |state, effects, _| {
+            if state.gone || !may(state) {
+                return None;
+            }
+            state.gone = true;
+            match &mut state.destination {
+                Destination::Queue(queue) => queue.end(effects),
+                Destination::Topic(topic) => topic.end(effects),
+            }
+            let mut waiting = std::mem::take(&mut state.waiting);
+            waiting.append(&mut state.pausing);
+            Some(waiting)
+        });
+        let ended = waiting.is_some();
+        let wakers = waiting.into_iter().flatten();
+        work.wakers
+            .extend(wakers.filter_map(|outbox| outbox.retry()));
+        ended
+    }
+
+    /// Whether nothing is on its way from here to another destination: the last change of a message
+    /// that moves comes before the last of its old place.
+    pub(super) fn has_settled(&self) -> bool {
+        self.leaving.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state.lock().gone
     }
 
     /// Looks without changing anything.
@@ -204,7 +267,13 @@ impl Cell {
                 .pager
                 .ask(Arc::clone(self), Wish::Horizon(position), &shared.writer);
         }
-        work.forwards.append(&mut effects.forwards);
+        if !effects.forwards.is_empty() {
+            let count = u32::try_from(effects.forwards.len()).unwrap_or(u32::MAX);
+            self.leaving.fetch_add(count, Ordering::Relaxed);
+            let forwards = effects.forwards.drain(..);
+            work.forwards
+                .extend(forwards.map(|forward| (Arc::clone(self), forward)));
+        }
         let tally = std::mem::take(&mut effects.tally);
         wakers.extend(shared.flow.book(tally.memory_delta));
         if tally.ready_delta < 0 {
@@ -227,6 +296,9 @@ impl Cell {
     ) {
         Work::run(shared, now, |work| {
             self.with(shared, work, None, |state, effects, _| {
+                if state.gone {
+                    return;
+                }
                 match (&mut state.destination, request.reader) {
                     (Destination::Queue(queue), PageReader::Aside) => {
                         queue.page_in_aside(now, page, effects);
@@ -255,6 +327,17 @@ impl Cell {
 }
 
 impl State {
+    /// Notes that somebody uses the destination. Returns false if it has ended.
+    pub(super) fn enter(&mut self, now: Now) -> bool {
+        self.used = now.tick;
+        !self.gone
+    }
+
+    /// Whether a request can be carried out here: one that sends cannot once the destination has ended.
+    pub(super) fn takes(&self, request: &Request) -> bool {
+        !self.gone || !matches!(request, Request::Send { .. })
+    }
+
     /// Adds a subscription of the connection that the outbox belongs to.
     pub(super) fn subscribe(
         &mut self,
@@ -320,6 +403,30 @@ fn add(list: &mut Vec<Arc<Outbox>>, outbox: &Arc<Outbox>) {
 }
 
 impl Destination {
+    /// Whether somebody has something to do with it.
+    pub(super) fn is_in_use(&self) -> bool {
+        match self {
+            Self::Queue(queue) => queue.is_in_use(),
+            Self::Topic(topic) => topic.is_in_use(),
+        }
+    }
+
+    /// Whether nothing is lost if it goes.
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Self::Queue(queue) => queue.is_idle(),
+            Self::Topic(topic) => !topic.is_in_use(),
+        }
+    }
+
+    /// Lets the store know it although it holds nothing.
+    pub(super) fn declare(&mut self, effects: &mut Effects) -> bool {
+        match self {
+            Self::Queue(queue) => queue.declare(effects),
+            Self::Topic(topic) => topic.declare(effects),
+        }
+    }
+
     fn has_caught_up(&self) -> bool {
         match self {
             Self::Queue(queue) => queue.has_caught_up(),

@@ -18,6 +18,8 @@ pub struct BrokerConfig {
     pub policy: DestinationPolicy,
     /// Where messages go beside the destination that they are sent to.
     pub routing: super::routing::Routing,
+    /// Which destinations there are before anybody uses them, and how long others stay.
+    pub life: Life,
     /// What nobody may exceed.
     pub limits: BrokerLimits,
     /// Bytes of messages that may be in memory; at this point senders wait.
@@ -49,6 +51,27 @@ pub struct RedbConfig {
     pub ring_bytes: u64,
     /// Whether to start although something that was acknowledged cannot be read any more.
     pub salvage: bool,
+}
+
+/// How destinations come and go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Destinations that are there from the start, and stay.
+    pub declared: Vec<crate::core::DestinationName>,
+    /// Whether others come to life by being used.
+    pub auto_create: bool,
+    /// How long one has to be empty and unused before it is removed; `None` is for ever.
+    pub collect_after: Option<Duration>,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self {
+            declared: Vec::new(),
+            auto_create: true,
+            collect_after: Some(Duration::from_mins(10)),
+        }
+    }
 }
 
 /// What nobody may exceed.
@@ -113,6 +136,7 @@ impl BrokerConfig {
                 virtual_topics: Some(crate::core::VirtualTopics::default()),
                 mirrored_queues: None,
             },
+            life: Life::default(),
             limits: BrokerLimits::default(),
             memory_limit_bytes: 1 << 30,
             memory_slow_at: 0.8,

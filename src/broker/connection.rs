@@ -301,6 +301,9 @@ impl Connection {
                 let _ = self.end_spanning(work, now, id, written(id));
             }
         });
+        Work::run(&shared, now, |work| {
+            shared.registry.remove_temporary(self.id, &shared, work);
+        });
         let unread = self
             .mail
             .deliveries
@@ -320,6 +323,7 @@ fn unsubscribe(
     written: Option<DeliveryTag>,
 ) {
     cell.with(shared, work, None, |state, effects, _| {
+        state.used = now.tick;
         match &mut state.destination {
             Destination::Queue(queue) => queue.unsubscribe(now, key, written, effects),
             Destination::Topic(topic) => topic.unsubscribe(key, effects),

@@ -6,11 +6,13 @@
 
 mod cell;
 mod clock;
+mod collection;
 mod config;
 mod connection;
 mod error;
 mod flow;
 mod groups;
+mod life;
 mod metrics;
 mod outbox;
 mod pager;
@@ -33,15 +35,14 @@ use cell::{Destination, Work};
 use flow::Flow;
 use pager::Pager;
 use registry::Registry;
-use routing::Rules;
 use shared::Shared;
 
 pub use clock::Clock;
 #[cfg(feature = "redb")]
 pub use config::RedbConfig;
-pub use config::{BrokerConfig, BrokerLimits, StoreConfig};
+pub use config::{BrokerConfig, BrokerLimits, Life, StoreConfig};
 pub use connection::Connection;
-pub use error::BrokerError;
+pub use error::{BrokerError, LifeError};
 pub use groups::MessageGroup;
 pub use metrics::{
     Acknowledged, Blocked, ByFlag, ByKind, Checks, Closed, DeadLettered, KindTotals,
@@ -112,11 +113,7 @@ impl Broker {
             clock,
             policy: Arc::new(config.policy.clone()),
             limits: config.limits,
-            registry: Registry::new(
-                config.limits.destinations,
-                found.next_destination_id,
-                Rules::new(&config.routing),
-            ),
+            registry: Registry::new(config, found.next_destination_id),
             flow: Flow::new(config.memory_limit_bytes, config.memory_slow_at),
             writer,
             reader,
@@ -125,6 +122,7 @@ impl Broker {
             read_failed: false.into(),
         });
         recovery::restore(&shared, found.destinations);
+        life::declare(&shared, &config.life.declared);
         let connections = AtomicU32::new(0);
         Ok(Self {
             shared,

@@ -1,5 +1,5 @@
-//! Reads from the store what destinations want back in memory, and tells them when their horizon is
-//! durable: the two things that a destination asks for and does not wait for.
+//! Reads from the store what destinations want back in memory, tells them when their horizon is
+//! durable, and empties queues: what a destination, or an operator, asks for and does not wait for.
 //!
 //! A value first: `step` does what is due. In production a thread calls it whenever there is news.
 
@@ -20,6 +20,24 @@ pub(super) enum Wish {
     Page(PageRequest),
     /// To hear that all changes so far, the horizon at this position among them, are durable.
     Horizon(Position),
+    /// That the messages of a queue up to a position are dropped; those before `from` that wait on disk
+    /// are.
+    Purge { from: Position, until: Position },
+}
+
+/// As many messages are dropped from memory under one lock.
+const PURGE_STEP: usize = 1_000;
+
+/// About as many bytes of messages are dropped from disk at once.
+const PURGE_BYTES: u64 = 256 * 1024;
+
+/// What is left of a queue that is being emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Something in memory, as far as the step went.
+    InMemory,
+    OnDisk,
 }
 
 #[derive(Debug)]
@@ -52,7 +70,9 @@ impl Pager {
             // A page is read at once, unless it is for something certain; only when that brings nothing
             // does it depend on the log.
             Wish::Page(_) => writer.last_sequence(),
-            Wish::Horizon(_) => writer.sync(&(Arc::clone(self) as Arc<dyn Durable>)),
+            Wish::Horizon(_) | Wish::Purge { .. } => {
+                writer.sync(&(Arc::clone(self) as Arc<dyn Durable>))
+            }
         };
         let mut inner = self.inner.lock();
         inner.tasks.push_back(Task { cell, wish, after });
@@ -100,6 +120,11 @@ impl Pager {
                 });
                 true
             }
+            Wish::Purge { .. } if !committed => false,
+            Wish::Purge { from, until } => {
+                self.purge(shared, &task.cell, from, until);
+                true
+            }
             // What is not committed yet would be taken for lost.
             Wish::Page(request) if !committed && is_exact(request.reader) => {
                 self.attempt_later(shared, task)
@@ -119,6 +144,35 @@ impl Pager {
                 }
             },
         }
+    }
+
+    /// Takes one step of emptying a queue, and asks for the next.
+    fn purge(self: &Arc<Self>, shared: &Shared, cell: &Arc<Cell>, from: Position, until: Position) {
+        let next = match drop_some(shared, cell, until, None) {
+            Left::Nothing => return,
+            Left::InMemory => from,
+            Left::OnDisk if from > until => return,
+            Left::OnDisk => {
+                let request = PageRequest {
+                    reader: PageReader::Queue,
+                    from,
+                    priority: None,
+                    bytes: PURGE_BYTES,
+                };
+                let page = match read(shared, cell, request) {
+                    Ok(page) => page,
+                    Err(error) => return shared.report_failure(&error),
+                };
+                drop_some(shared, cell, until, Some(&page));
+                if page.exhausted || page.resume_at > until {
+                    until.next()
+                } else {
+                    page.resume_at
+                }
+            }
+        };
+        let wish = Wish::Purge { from: next, until };
+        self.ask(Arc::clone(cell), wish, &shared.writer);
     }
 
     /// Fulfils a wish once all that was asked before is committed.
@@ -176,6 +230,37 @@ fn is_exact(reader: PageReader) -> bool {
         PageReader::Aside | PageReader::Browser(_) => true,
         PageReader::Queue | PageReader::Subscription(_) => false,
     }
+}
+
+/// Drops a part of a queue's messages up to a position, and those that a page shows.
+fn drop_some(
+    shared: &Shared,
+    cell: &Arc<Cell>,
+    until: Position,
+    page: Option<&StoredPage>,
+) -> Left {
+    let now = shared.clock.now();
+    let (left, _) = Work::run(shared, now, |work| {
+        cell.with(shared, work, None, |state, effects, _| {
+            let Destination::Queue(queue) = &mut state.destination else {
+                return Left::Nothing;
+            };
+            if state.gone {
+                return Left::Nothing;
+            }
+            if let Some(page) = page {
+                queue.purge_page(now, until, page, effects);
+            }
+            if queue.purge(now, until, PURGE_STEP, effects) {
+                Left::InMemory
+            } else if queue.has_on_disk() {
+                Left::OnDisk
+            } else {
+                Left::Nothing
+            }
+        })
+    });
+    left
 }
 
 fn read(shared: &Shared, cell: &Cell, request: PageRequest) -> Result<StoredPage, StoreError> {

@@ -4,20 +4,27 @@ use std::sync::Arc;
 
 use super::cell::{Cell, Destination};
 use super::shared::Shared;
-use crate::core::{DestinationName, Effects, Kind, Queue, RecoveredQueue, Topic};
+use crate::core::{DestinationName, Effects, Kind, Persist, Queue, RecoveredQueue, Topic};
 use crate::store::RecoveredDestination;
 
 /// Brings destinations back. Messages stay on disk until somebody wants them, so this takes time in
 /// proportion to the destinations, not to the messages.
 pub(super) fn restore(shared: &Shared, found: Vec<RecoveredDestination>) {
     let mut effects = Effects::default();
+    let mut over = Vec::new();
     for recovered in found {
+        if recovered.name.is_temporary() {
+            // Its owner has gone with the broker.
+            let destination = recovered.id;
+            over.push(Persist::Undefine { destination });
+            continue;
+        }
         let destination = bring_back(shared, &recovered, &mut effects);
-        shared.registry.restore(Cell::new(
-            recovered.id,
-            destination,
-            shared.registry.rules(),
-        ));
+        let cell = Cell::new(recovered.id, destination, shared.registry.rules());
+        shared.registry.restore(shared, cell);
+    }
+    if !over.is_empty() {
+        shared.writer.append(&mut over, &[], None);
     }
     effects.tally = crate::core::Tally::default();
     debug_assert!(effects.is_empty(), "recovery changes nothing");

@@ -1,4 +1,8 @@
-//! All destinations by name. They come to life on first use.
+//! All destinations by name. They come to life on first use, and go when they are deleted, when their
+//! owner goes, or when nobody has used them for long.
+//!
+//! A destination that is removed ends under its lock while its place here is locked too. So whoever
+//! finds one that has ended, in a cache or a list, finds the one that has the name by now here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -6,11 +10,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 
-use super::cell::{Cell, Destination};
+use super::cell::{Cell, Destination, State, Work};
+use super::collection::Collection;
+use super::config::BrokerConfig;
 use super::routing::Rules;
 use super::shared::Shared;
 use super::spanning::Wildcards;
-use crate::core::{DestinationId, DestinationName, Kind, Queue, Refusal, Topic};
+use crate::core::{
+    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Keep, Kind, Queue, Refusal,
+    Topic,
+};
 
 /// The map of destinations.
 #[derive(Debug)]
@@ -18,31 +27,93 @@ pub(super) struct Registry {
     cells: DashMap<DestinationName, Arc<Cell>, FxBuildHasher>,
     count: AtomicUsize,
     limit: usize,
+    auto_create: bool,
     next_id: AtomicU64,
     /// The queues of each virtual topic.
     consumers: DashMap<DestinationName, Vec<Arc<Cell>>, FxBuildHasher>,
+    /// The temporary destinations of each connection that has any.
+    temporary: DashMap<ConnectionId, Vec<Arc<Cell>>, FxBuildHasher>,
+    temporary_policy: Arc<DestinationPolicy>,
     rules: Rules,
     wildcards: Wildcards,
+    collection: Collection,
+}
+
+/// Why a destination came to life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Birth {
+    /// Somebody used its name.
+    Used,
+    /// Its owner used its name.
+    Temporary,
+    /// The configuration, or an operator, wants it.
+    Declared,
+}
+
+/// Why a destination was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Death {
+    /// Nobody has used it for long.
+    Idle,
+    /// An operator wanted it.
+    Deleted,
+    /// Its owner has gone.
+    OwnerGone,
+}
+
+impl Birth {
+    /// As metrics and the log call it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Temporary => "temporary",
+            Self::Declared => "declared",
+        }
+    }
+}
+
+impl Death {
+    /// As metrics and the log call it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Deleted => "deleted",
+            Self::OwnerGone => "owner-gone",
+        }
+    }
 }
 
 impl Registry {
-    pub(super) fn new(limit: usize, next_id: DestinationId, rules: Rules) -> Self {
+    pub(super) fn new(config: &BrokerConfig, next_id: DestinationId) -> Self {
+        let policy = &config.policy;
+        let keep = match policy.keep {
+            Keep::All | Keep::Overflow => Keep::Overflow,
+            Keep::Nothing => Keep::Nothing,
+        };
         Self {
             cells: DashMap::default(),
             count: AtomicUsize::new(0),
-            limit,
+            limit: config.limits.destinations,
+            auto_create: config.life.auto_create,
             next_id: AtomicU64::new(next_id.0),
             consumers: DashMap::default(),
-            rules,
+            temporary: DashMap::default(),
+            temporary_policy: Arc::new(DestinationPolicy {
+                keep,
+                ..policy.clone()
+            }),
+            rules: Rules::new(&config.routing),
             wildcards: Wildcards::default(),
+            collection: Collection::new(config.life.collect_after),
         }
     }
 
     /// Adds what recovery has found.
-    pub(super) fn restore(&self, cell: Cell) {
+    pub(super) fn restore(&self, shared: &Shared, cell: Cell) {
         self.count.fetch_add(1, Ordering::Relaxed);
         let cell = Arc::new(cell);
         self.note_consumer(&cell);
+        self.collection.watch(&cell, shared.clock.now());
         self.cells.insert(cell.name.clone(), cell);
     }
 
@@ -54,6 +125,11 @@ impl Registry {
     /// The wildcard subscriptions of all connections.
     pub(super) fn wildcards(&self) -> &Wildcards {
         &self.wildcards
+    }
+
+    /// What is looked at from time to time, and removed once nobody uses it.
+    pub(super) fn collection(&self) -> &Collection {
+        &self.collection
     }
 
     /// The queues of a virtual topic.
@@ -76,18 +152,30 @@ impl Registry {
         self.cells.get(name).map(|entry| Arc::clone(&entry))
     }
 
-    /// The destination of that name, new if need be.
+    /// The destination of that name for a connection that uses it, new if need be.
     ///
     /// # Errors
-    /// [`Refusal::Full`] when there are as many destinations as there may be.
+    /// [`Refusal::Full`] when there are as many destinations as there may be;
+    /// [`Refusal::NoDestination`] when use does not make it.
     pub(super) fn get(
         &self,
         name: &DestinationName,
+        by: ConnectionId,
         shared: &Shared,
     ) -> Result<Arc<Cell>, Refusal> {
         if let Some(cell) = self.find(name) {
             return Ok(cell);
         }
+        let birth = if name.is_temporary() {
+            let own = name.owner().is_some_and(|(owner, _)| owner == by);
+            own.then_some(Birth::Temporary)
+        } else {
+            self.auto_create.then_some(Birth::Used)
+        };
+        let Some(birth) = birth else {
+            let name = name.clone();
+            return Err(Refusal::NoDestination { name });
+        };
         let count = self.count.load(Ordering::Relaxed);
         if count >= self.limit {
             return Err(Refusal::Full {
@@ -97,29 +185,101 @@ impl Registry {
                 limit: self.limit as u64,
             });
         }
-        Ok(self.force(name, shared))
+        Ok(self.make(name, birth, shared))
     }
 
     /// The destination of that name, new if need be, whatever the limit: the broker itself needs it.
     pub(super) fn force(&self, name: &DestinationName, shared: &Shared) -> Arc<Cell> {
+        self.make(name, Birth::Used, shared)
+    }
+
+    /// The destination that has the name of one that has ended, for what was sent when that was there.
+    /// There may be none where only a deletion ends one: that took what was sent along.
+    pub(super) fn again(&self, name: &DestinationName, shared: &Shared) -> Option<Arc<Cell>> {
+        let deleted = name.is_temporary() || self.rules.topic_of(name).is_some();
+        self.find(name)
+            .or_else(|| (!deleted).then(|| self.force(name, shared)))
+    }
+
+    /// The destination of that name, made for this reason if it is not there.
+    pub(super) fn make(&self, name: &DestinationName, birth: Birth, shared: &Shared) -> Arc<Cell> {
         let entry = self.cells.entry(name.clone()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Relaxed);
             let id = DestinationId(self.next_id.fetch_add(1, Ordering::Relaxed));
-            let policy = Arc::clone(&shared.policy);
+            let policy = if name.is_temporary() {
+                &self.temporary_policy
+            } else {
+                &shared.policy
+            };
+            let policy = Arc::clone(policy);
             let destination = match name.kind() {
                 Kind::Queue => Destination::Queue(Queue::new(id, name.clone(), policy)),
                 Kind::Topic => Destination::Topic(Topic::new(id, name.clone(), policy)),
             };
             let cell = Arc::new(Cell::new(id, destination, &self.rules));
+            let now = shared.clock.now();
             self.note_consumer(&cell);
+            if let Some((owner, _)) = name.owner() {
+                let mut own = self.temporary.entry(owner).or_default();
+                own.push(Arc::clone(&cell));
+            } else {
+                self.collection.watch(&cell, now);
+            }
             self.wildcards.covering(&cell.name, |spanning| {
                 spanning.join(&cell, |id, options, outbox| {
-                    cell.admit(shared.clock.now(), id, options, outbox)
+                    Some(cell.admit(now, id, options, outbox))
                 });
             });
+            let cause = birth.word();
+            shared.metrics.created_destinations(name.kind(), cause);
+            if name.is_temporary() {
+                tracing::debug!(target: "tidegate::destination", %name, cause, "created");
+            } else {
+                tracing::info!(target: "tidegate::destination", %name, cause, "created");
+            }
             cell
         });
         Arc::clone(&entry)
+    }
+
+    /// Removes a destination, if `may` says so under its lock. Returns whether it did.
+    pub(super) fn remove(
+        &self,
+        cell: &Arc<Cell>,
+        death: Death,
+        shared: &Shared,
+        work: &mut Work,
+        may: impl FnOnce(&State) -> bool,
+    ) -> bool {
+        let found = self.cells.remove_if(&cell.name, |_, known| {
+            Arc::ptr_eq(known, cell) && cell.end(shared, work, may)
+        });
+        if found.is_none() {
+            return false;
+        }
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        if let Some(topic) = self.rules.topic_of(&cell.name) {
+            self.consumers.remove_if_mut(&topic, |_, queues| {
+                queues.retain(|other| !Arc::ptr_eq(other, cell));
+                queues.is_empty()
+            });
+        }
+        let cause = death.word();
+        shared.metrics.removed_destinations(cell.name.kind(), cause);
+        if cell.name.is_temporary() {
+            tracing::debug!(target: "tidegate::destination", name = %cell.name, cause, "removed");
+        } else {
+            tracing::info!(target: "tidegate::destination", name = %cell.name, cause, "removed");
+        }
+        true
+    }
+
+    /// Removes the temporary destinations of a connection that ends.
+    pub(super) fn remove_temporary(&self, owner: ConnectionId, shared: &Shared, work: &mut Work) {
+        let own = self.temporary.remove(&owner);
+        for cell in own.into_iter().flat_map(|(_, cells)| cells) {
+            self.remove(&cell, Death::OwnerGone, shared, work, |_| true);
+        }
     }
 
     /// All destinations as they are at this moment.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::shared::Shared;
-use crate::core::{DestinationName, Kind, Refusal, VirtualTopics};
+use crate::core::{ConnectionId, DestinationName, Kind, Refusal, VirtualTopics};
 
 /// The rules of a broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,9 @@ impl Rules {
 
     /// Whether what is sent to a destination may have to go elsewhere as well.
     pub(super) fn concern(&self, name: &DestinationName) -> bool {
+        if name.is_temporary() {
+            return false;
+        }
         match name.kind() {
             Kind::Topic => self.is_virtual(name),
             Kind::Queue => self.0.mirrored_queues.is_some(),
@@ -47,24 +50,30 @@ impl Rules {
 
     /// The virtual topic that a queue belongs to.
     pub(super) fn topic_of(&self, queue: &DestinationName) -> Option<DestinationName> {
-        self.0.virtual_topics.as_ref()?.topic_of(queue)
+        let rules = self.0.virtual_topics.as_ref()?;
+        rules.topic_of(queue).filter(|_| !queue.is_temporary())
     }
 
     fn is_virtual(&self, name: &DestinationName) -> bool {
         let rules = self.0.virtual_topics.as_ref();
-        rules.is_some_and(|rules| rules.covers(name))
+        !name.is_temporary() && rules.is_some_and(|rules| rules.covers(name))
     }
 
     /// The topic that mirrors a queue. A name that would be too long has none.
     fn mirror_of(&self, queue: &DestinationName) -> Option<DestinationName> {
-        let MirroredQueues { prefix, postfix } = self.0.mirrored_queues.as_ref()?;
+        let rules = self.0.mirrored_queues.as_ref();
+        let MirroredQueues { prefix, postfix } = rules.filter(|_| !queue.is_temporary())?;
         DestinationName::topic(&format!("{prefix}{}{postfix}", queue.name())).ok()
     }
 }
 
 /// All destinations that what is sent to these goes to, each once: mirrors before their queues. Copies
 /// are not routed again.
-pub(super) fn targets(shared: &Shared, names: &[DestinationName]) -> Result<Vec<Target>, Refusal> {
+pub(super) fn targets(
+    shared: &Shared,
+    by: ConnectionId,
+    names: &[DestinationName],
+) -> Result<Vec<Target>, Refusal> {
     let registry = &shared.registry;
     let mut targets: Vec<Target> = Vec::new();
     let mut add = |cell: Arc<Cell>, named: bool| match targets
@@ -89,7 +98,12 @@ pub(super) fn targets(shared: &Shared, names: &[DestinationName]) -> Result<Vec<
                     add(queue, false);
                 }
             }
-            add(registry.get(topic, shared)?, named);
+            let target = if named {
+                registry.get(topic, by, shared)?
+            } else {
+                registry.force(topic, shared)
+            };
+            add(target, named);
         }
     }
     Ok(targets)

@@ -79,29 +79,37 @@ impl Spanning {
         self.parts.lock()
     }
 
-    /// Gives a destination its part, by `subscribe`, unless it has one.
+    /// Gives a destination its part, by `subscribe`, unless it has one. Returns false if it has ended.
     pub(super) fn join(
         &self,
         cell: &Arc<Cell>,
-        subscribe: impl FnOnce(SubscriptionId, SubscribeOptions, &Arc<Outbox>) -> SubscriptionKey,
-    ) {
+        subscribe: impl FnOnce(
+            SubscriptionId,
+            SubscribeOptions,
+            &Arc<Outbox>,
+        ) -> Option<SubscriptionKey>,
+    ) -> bool {
         let mut parts = self.parts.lock();
         let number = parts.list.len();
         if parts.closed || number >= MOST_PARTS || !parts.joined.insert(cell.id) {
-            return;
+            return true;
         }
         let share = Share::new(&self.window, DeliveryTag((number as u64) << TAG_BITS));
         let options = SubscribeOptions {
             share: Some(Arc::clone(&share)),
             ..self.options.clone()
         };
-        let key = subscribe(self.id, options, &self.outbox);
+        let Some(key) = subscribe(self.id, options, &self.outbox) else {
+            parts.joined.remove(&cell.id);
+            return false;
+        };
         parts.list.push(Part {
             cell: Arc::clone(cell),
             key,
             share,
             name: Arc::new(cell.name.clone()),
         });
+        true
     }
 
     /// Ends it: no destination gets a part any more. Returns those that have one.
@@ -112,6 +120,10 @@ impl Spanning {
     }
 
     fn covers(&self, name: &DestinationName) -> bool {
+        // Temporary destinations are their owner's alone.
+        if name.is_temporary() {
+            return false;
+        }
         let of_kind = self
             .patterns
             .iter()
@@ -170,7 +182,7 @@ impl Wildcards {
     /// Calls `each` with every subscription that covers a name, once for each of its patterns that does.
     pub(super) fn covering(&self, name: &DestinationName, mut each: impl FnMut(&Arc<Spanning>)) {
         let known = self.of(name.kind()).read();
-        if !known.is_empty() {
+        if !known.is_empty() && !name.is_temporary() {
             known.matches(name.name(), &mut each);
         }
     }

@@ -122,9 +122,11 @@ fn line(head: &mut Vec<u8>, name: &str, value: &str) {
 
 /// A destination as STOMP spells it.
 fn spelled(name: &DestinationName) -> String {
-    let one = |name: &DestinationName| match name.kind() {
-        Kind::Queue => format!("/queue/{}", name.name()),
-        Kind::Topic => format!("/topic/{}", name.name()),
+    let one = |name: &DestinationName| match (name.kind(), name.is_temporary()) {
+        (Kind::Queue, false) => format!("/queue/{}", name.name()),
+        (Kind::Topic, false) => format!("/topic/{}", name.name()),
+        (Kind::Queue, true) => format!("/remote-temp-queue/{}", name.name()),
+        (Kind::Topic, true) => format!("/remote-temp-topic/{}", name.name()),
     };
     match name.parts() {
         None => one(name),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::error::NameError;
+use super::id::ConnectionId;
 
 /// Whether each message goes to one consumer or to all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,10 +27,12 @@ impl Kind {
 
 /// A queue or topic by name. Cheap to clone.
 ///
-/// Shown as `queue://NAME` or `topic://NAME`.
+/// Shown as `queue://NAME` or `topic://NAME`. Temporary destinations have names of their own, which are
+/// shown as `temp-queue://NAME` or `temp-topic://NAME`: no plain name stands for one of them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DestinationName {
     kind: Kind,
+    temporary: bool,
     name: Arc<str>,
 }
 
@@ -56,8 +59,45 @@ impl DestinationName {
         }
         Ok(Self {
             kind,
+            temporary: false,
             name: name.into(),
         })
+    }
+
+    /// The temporary destination of that name.
+    ///
+    /// # Errors
+    /// As with [`Self::new`].
+    pub fn temporary(kind: Kind, name: &str) -> Result<Self, NameError> {
+        let temporary = true;
+        Ok(Self {
+            temporary,
+            ..Self::new(kind, name)?
+        })
+    }
+
+    /// The temporary destination that a connection gave this number.
+    pub fn own_temporary(kind: Kind, owner: ConnectionId, number: u64) -> Self {
+        Self {
+            kind,
+            temporary: true,
+            name: format!("ID:{owner}:{number}").into(),
+        }
+    }
+
+    /// Whether it is a temporary one, which lives as long as its owner is connected.
+    pub fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
+    /// The connection that a temporary destination belongs to, and the number that it has there.
+    pub fn owner(&self) -> Option<(ConnectionId, u64)> {
+        let numbers = self.name.strip_prefix("ID:").filter(|_| self.temporary)?;
+        let (owner, number) = numbers.split_once(':')?;
+        let found = (ConnectionId(owner.parse().ok()?), number.parse().ok()?);
+        // Numbers can be written in other ways, which are other names.
+        let same = *self == Self::own_temporary(self.kind, found.0, found.1);
+        same.then_some(found)
     }
 
     /// The destination that stands for all of these at once.
@@ -79,6 +119,8 @@ impl DestinationName {
         let part = |text: &str| match text.split_once("://") {
             Some(("topic", name)) => Self::topic(name).ok(),
             Some(("queue", name)) => Self::queue(name).ok(),
+            Some(("temp-topic", name)) => Self::temporary(Kind::Topic, name).ok(),
+            Some(("temp-queue", name)) => Self::temporary(Kind::Queue, name).ok(),
             _ => Self::queue(text).ok(),
         };
         self.is_composite()
@@ -89,6 +131,7 @@ impl DestinationName {
     pub(super) fn dead_letters() -> Self {
         Self {
             kind: Kind::Queue,
+            temporary: false,
             name: "ActiveMQ.DLQ".into(),
         }
     }
@@ -116,12 +159,46 @@ impl DestinationName {
 
 impl fmt::Display for DestinationName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.kind.word(), self.name)
+        let temporary = if self.temporary { "temp-" } else { "" };
+        write!(f, "{temporary}{}://{}", self.kind.word(), self.name)
     }
 }
 
 impl fmt::Debug for DestinationName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_destination_is_reached_by_no_plain_name() {
+        let own = DestinationName::own_temporary(Kind::Queue, ConnectionId(7), 3);
+        assert_eq!(own.to_string(), "temp-queue://ID:7:3");
+        assert_eq!(own.owner(), Some((ConnectionId(7), 3)));
+        assert_ne!(own, DestinationName::queue("ID:7:3").unwrap());
+        assert_eq!(
+            own,
+            DestinationName::temporary(Kind::Queue, "ID:7:3").unwrap()
+        );
+        assert_eq!(DestinationName::queue("ID:7:3").unwrap().owner(), None);
+        for other in ["ID:7:03", "ID:7", "7:3", "ID:7:x", "ID:+7:3"] {
+            let name = DestinationName::temporary(Kind::Queue, other).unwrap();
+            assert_eq!(name.owner(), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_temporary_destination_can_be_part_of_a_composite_one() {
+        let parts = [
+            DestinationName::own_temporary(Kind::Topic, ConnectionId(7), 3),
+            DestinationName::queue("a").unwrap(),
+            DestinationName::own_temporary(Kind::Queue, ConnectionId(7), 4),
+        ];
+        let all = DestinationName::composite(&parts).unwrap();
+        assert_eq!(all.parts().unwrap(), parts);
     }
 }

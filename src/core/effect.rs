@@ -91,6 +91,10 @@ pub struct Tally {
     pub expired: u64,
     /// Messages moved to a dead-letter queue.
     pub dead_lettered: u64,
+    /// Messages dropped because an operator emptied their queue.
+    pub purged: u64,
+    /// Messages dropped because their destination has ended.
+    pub deleted: u64,
     /// Change of the messages waiting.
     pub ready_delta: i64,
     /// Change of the deliveries not settled.

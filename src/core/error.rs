@@ -1,5 +1,7 @@
 //! Why a rule said no.
 
+use super::destination::{DestinationName, Kind};
+
 /// A destination's name that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -35,6 +37,21 @@ pub enum Refusal {
         actual: u64,
         /// How much it may hold.
         limit: u64,
+    },
+    /// There is no such destination, and it is not one to be made by being used.
+    #[error("The destination {name} does not exist.")]
+    NoDestination {
+        /// Its name.
+        name: DestinationName,
+    },
+    /// Only the connection that made a temporary destination may receive from it.
+    #[error(
+        "Subscribing to a temporary {} created by another connection is not permitted",
+        kind.word()
+    )]
+    NotOwner {
+        /// Queue or topic.
+        kind: Kind,
     },
     /// The subscription does not exist, or no longer.
     #[error("no such subscription")]

@@ -443,6 +443,14 @@ impl Groups {
         Some(owner.map_or(Standing::Free, Standing::Owned))
     }
 
+    /// A group whose first message in line is at a position up to this.
+    pub(super) fn first(&self, until: Position) -> Option<(GroupKey, &Waiting)> {
+        self.slots.iter().flatten().find_map(|group| {
+            let head = group.line.front()?;
+            (head.position <= until).then_some((group.key, head))
+        })
+    }
+
     /// All places in all lines.
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         let groups = self.slots.iter().flatten();

@@ -100,6 +100,8 @@ pub(super) struct Pending {
     reserved: Vec<Position>,
     /// A page was asked for and has not come: of which priority, and how long its tail was then.
     asked: Option<(Priority, u64)>,
+    /// What that page brings up to here was dropped meanwhile.
+    dropped: Position,
     /// Messages of transactions that were placed while a page was on its way, which may bring them.
     late: Vec<Entry>,
     count: u64,
@@ -281,8 +283,11 @@ impl Pending {
         let late = std::mem::take(&mut self.late);
         let asked = self.asked.take().map(|(_, count)| count);
         let mut newest = self.newest;
+        let dropped = std::mem::take(&mut self.dropped);
         let known = |position| {
-            reserved.contains(&position) || late.iter().any(|entry| entry.position == position)
+            position <= dropped
+                || reserved.contains(&position)
+                || late.iter().any(|entry| entry.position == position)
         };
         let level = self.level_mut(priority);
         for entry in entries.filter(|entry| !known(entry.position)) {
@@ -298,7 +303,11 @@ impl Pending {
         if exhausted && brought.count == 0 && asked == Some(level.tail.count) {
             gone = level.tail;
         }
-        level.tail.from = resume_at;
+        level.tail.from = if dropped == Position(0) {
+            resume_at
+        } else {
+            resume_at.max(level.tail.from)
+        };
         level.tail.count = level.tail.count.saturating_sub(brought.count + gone.count);
         level.tail.bytes = level.tail.bytes.saturating_sub(brought.bytes + gone.bytes);
         if level.tail.count == 0 {
@@ -314,6 +323,90 @@ impl Pending {
         self.count = self.count.saturating_sub(gone.count);
         self.bytes = self.bytes.saturating_sub(gone.bytes);
         late
+    }
+
+    /// Nothing up to a position is to wait on disk only from here on.
+    pub(super) fn pass_all(&mut self, until: Position) {
+        self.newest = self.newest.max(until);
+    }
+
+    /// Takes out at most so many of those in memory up to a position.
+    pub(super) fn take_up_to(&mut self, until: Position, most: usize) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        for number in (0..Priority::COUNT).filter_map(|number| i64::try_from(number).ok()) {
+            let priority = Priority::clamped(number);
+            if self.level(priority).is_none_or(|l| l.resident.is_empty()) {
+                continue;
+            }
+            let level = self.level_mut(priority);
+            let up_to = |entry: &mut Entry| entry.position <= until;
+            while taken.len() < most
+                && let Some(entry) = level.resident.pop_front_if(up_to)
+            {
+                taken.push(entry);
+            }
+            self.note_level(priority);
+        }
+        let bytes: u64 = taken.iter().map(Entry::bytes).sum();
+        self.count -= taken.len() as u64;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.resident_bytes -= bytes;
+        taken
+    }
+
+    /// Forgets a message that waits on disk only, of which all before it are gone. Returns false if it
+    /// does not.
+    pub(super) fn drop_on_disk(
+        &mut self,
+        position: Position,
+        priority: Priority,
+        bytes: u64,
+    ) -> bool {
+        let elsewhere = self.reserved.contains(&position)
+            || self.late.iter().any(|entry| entry.position == position);
+        let tail = self.level(priority).map(|level| level.tail);
+        let here = |tail: &Tail| tail.count > 0 && tail.from <= position;
+        if elsewhere || !tail.as_ref().is_some_and(here) {
+            return false;
+        }
+        let tail = &mut self.level_mut(priority).tail;
+        tail.from = position.next();
+        tail.count -= 1;
+        let bytes = bytes.min(tail.bytes);
+        tail.bytes -= bytes;
+        self.count -= 1;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.note_level(priority);
+        if self.asked.is_some() {
+            self.dropped = self.dropped.max(position);
+        }
+        true
+    }
+
+    /// Notes whether a priority has messages.
+    fn note_level(&mut self, priority: Priority) {
+        if self.level(priority).is_none_or(Level::is_empty) {
+            self.occupied &= !(1 << priority.get());
+        }
+    }
+
+    /// Whether transactions under way have places here.
+    pub(super) fn has_reserved(&self) -> bool {
+        !self.reserved.is_empty()
+    }
+
+    /// Bytes of what was kept aside for a page.
+    pub(super) fn late_bytes(&self) -> u64 {
+        self.late.iter().map(Entry::bytes).sum()
+    }
+
+    /// Forgets all that waits. Places that transactions have stay theirs.
+    pub(super) fn clear(&mut self) {
+        let reserved = std::mem::take(&mut self.reserved);
+        *self = Self {
+            reserved,
+            ..Self::default()
+        };
     }
 
     fn admit(&mut self, entry: &Entry) {

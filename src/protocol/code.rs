@@ -72,6 +72,12 @@ codes! {
     /// A name that no destination can have.
     InvalidDestination = "invalid-destination",
         "Destinations are /queue/NAME or /topic/NAME; a bare NAME is a queue.";
+    /// A destination that is not there, and that use does not make.
+    UnknownDestination = "unknown-destination",
+        "A temporary destination ends with its connection; others may have to be declared first.";
+    /// A temporary destination of another connection.
+    ForeignTemporary = "foreign-temporary",
+        "Receive from temporary destinations on the connection that made them.";
     /// A selector that cannot be read.
     InvalidSelector = "invalid-selector",
         "A selector is a condition on headers, such as colour = 'blue' AND weight > 2500.";

@@ -11,7 +11,7 @@ use super::config::{
 use super::connection::Budget;
 use super::listener::ConnectionLimits;
 use super::machine;
-use crate::broker::{BrokerConfig, BrokerLimits, MirroredQueues, Routing, StoreConfig};
+use crate::broker::{BrokerConfig, BrokerLimits, Life, MirroredQueues, Routing, StoreConfig};
 use crate::core::{
     DestinationName, DestinationPolicy, GroupPolicy, Keep, NameError, Rebalance, VirtualTopics,
 };
@@ -21,7 +21,7 @@ use crate::store;
 /// What the broker is opened with.
 ///
 /// # Errors
-/// When the dead-letter queue's name cannot be used.
+/// When the name of a destination cannot be used.
 pub(super) fn broker(settings: &Settings) -> Result<BrokerConfig, NameError> {
     Ok(BrokerConfig {
         store: match settings.store.engine {
@@ -31,6 +31,7 @@ pub(super) fn broker(settings: &Settings) -> Result<BrokerConfig, NameError> {
         durability: durability(&settings.store),
         policy: policy(&settings.destination, &settings.groups)?,
         routing: routing(settings),
+        life: life(settings)?,
         limits: limits(settings),
         memory_limit_bytes: settings.memory.limit.of(machine::memory()),
         memory_slow_at: settings.memory.slow_at,
@@ -82,6 +83,23 @@ fn policy(destination: &Destination, groups: &Groups) -> Result<DestinationPolic
                 .idle_release
                 .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         },
+    })
+}
+
+fn life(settings: &Settings) -> Result<Life, NameError> {
+    let declare = &settings.declare;
+    let queues = declare
+        .queues
+        .iter()
+        .map(|name| DestinationName::queue(name));
+    let topics = declare
+        .topics
+        .iter()
+        .map(|name| DestinationName::topic(name));
+    Ok(Life {
+        declared: queues.chain(topics).collect::<Result<_, _>>()?,
+        auto_create: settings.destination.auto_create,
+        collect_after: settings.gc.enabled.then_some(settings.gc.after),
     })
 }
 
@@ -143,6 +161,7 @@ pub(super) fn session(settings: &Settings, listener: &Listener) -> Arc<stomp::Co
         queue_prefetch: settings.destination.prefetch,
         topic_prefetch: settings.destination.topic_prefetch,
         max_subscriptions: count(limits.max_subscriptions_per_connection),
+        max_temporary: count(limits.max_temporary_per_connection),
         max_transactions: count(limits.max_transactions_per_connection),
         outbound_bytes: size(limits.outbound_buffer),
     })

@@ -184,23 +184,32 @@ fn decode_provenance(input: &mut Input<'_>) -> Result<Provenance, FormatError> {
 
 /// Appends a destination's kind and name.
 pub(super) fn encode_name(out: &mut Vec<u8>, name: &DestinationName) {
-    out.push(match name.kind() {
-        Kind::Queue => 0,
-        Kind::Topic => 1,
+    out.push(match (name.kind(), name.is_temporary()) {
+        (Kind::Queue, false) => 0,
+        (Kind::Topic, false) => 1,
+        (Kind::Queue, true) => 2,
+        (Kind::Topic, true) => 3,
     });
     put_text(out, name.name());
 }
 
 /// Reads a destination's kind and name.
 pub(super) fn decode_name(input: &mut Input<'_>) -> Result<DestinationName, FormatError> {
-    let kind = match input.u8("the kind of a destination")? {
-        0 => Kind::Queue,
-        1 => Kind::Topic,
+    let (kind, temporary) = match input.u8("the kind of a destination")? {
+        0 => (Kind::Queue, false),
+        1 => (Kind::Topic, false),
+        2 => (Kind::Queue, true),
+        3 => (Kind::Topic, true),
         other => return Err(value("the kind of a destination", other)),
     };
     let what = "the name of a destination";
     let text = input.text(what)?;
-    DestinationName::new(kind, text).map_err(|_| FormatError::Name { what })
+    let name = if temporary {
+        DestinationName::temporary(kind, text)
+    } else {
+        DestinationName::new(kind, text)
+    };
+    name.map_err(|_| FormatError::Name { what })
 }
 
 fn value(what: &'static str, found: u8) -> FormatError {

@@ -82,6 +82,10 @@ impl Scenario {
                 virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
                 mirrored_queues: None,
             },
+            life: tidegate::internal::broker::Life {
+                collect_after: (rng.u8(..3) > 0).then(|| Duration::from_millis(rng.u64(1..1500))),
+                ..tidegate::internal::broker::Life::default()
+            },
             limits,
             memory_limit_bytes: few(rng, 0.2, 3000, 20_000, 1 << 30),
             memory_slow_at: 0.6,

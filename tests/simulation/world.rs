@@ -159,8 +159,11 @@ impl Sim {
             700..850 => {
                 self.write();
             }
-            850..940 => {
+            850..925 => {
                 self.broker().step_pager();
+            }
+            925..940 => {
+                self.broker().collect();
             }
             940..960 => {
                 let by = self.rng.u64(1..500);

@@ -60,6 +60,7 @@ pub fn config() -> BrokerConfig {
             virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
             mirrored_queues: None,
         },
+        life: tidegate::internal::broker::Life::default(),
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,
         memory_slow_at: 0.8,

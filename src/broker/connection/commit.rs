@@ -6,11 +6,14 @@ use std::sync::Arc;
 use metrics::Counter;
 use rustc_hash::FxHashSet;
 
-use super::super::cell::{Destination, Work};
-use super::super::transaction::{Commit, Placing, Settling, UnitOfWork};
+use super::super::cell::{Cell, Destination, Work};
+use super::super::transaction::{Commit, Placing, Sending, Settling, UnitOfWork};
 use super::Connection;
 use super::requests::answer;
-use crate::core::{Completion, Done, Now, Persist, Refusal, Sequence, Token, TransactionId};
+use crate::core::{
+    Completion, DestinationId, Done, Message, Now, Persist, Refusal, Reserved, Sequence, Token,
+    TransactionId,
+};
 use crate::store::Durable;
 
 impl Connection {
@@ -30,7 +33,6 @@ impl Connection {
         self.shared.metrics.transactions.decrement(1.0);
         let mut changes = Vec::new();
         self.gather_removals(work, &unit, transaction, &mut changes);
-        let pressed = self.shared.flow.pressed();
         let UnitOfWork {
             sends,
             settles,
@@ -41,27 +43,7 @@ impl Connection {
         let mut stored = FxHashSet::default();
         let sends = sends
             .into_iter()
-            .map(|(cell, message)| {
-                let (reserved, _) = cell.with(&self.shared, work, None, |state, effects, _| {
-                    let Destination::Queue(queue) = &mut state.destination else {
-                        return None;
-                    };
-                    let behind = stored.contains(&cell.id);
-                    let reserved = queue.reserve(&message, behind, pressed, effects);
-                    // What defines the queue and raises its horizon goes ahead; the message itself
-                    // has to become durable together with all the others.
-                    if reserved.is_stored() {
-                        stored.insert(cell.id);
-                        changes.extend(effects.persist.pop());
-                    }
-                    Some(reserved)
-                });
-                Placing {
-                    cell,
-                    message,
-                    reserved,
-                }
-            })
+            .filter_map(|sending| self.keep_place(work, now, sending, &mut stored, &mut changes))
             .collect();
         let mut until = Sequence(0);
         if !changes.is_empty() {
@@ -80,6 +62,47 @@ impl Connection {
             bytes,
         }));
         self.apply_commit(work, now, completions);
+    }
+
+    /// Keeps a place for a message of a transaction, and gathers the change that stores it. There is none
+    /// if its destination was deleted meanwhile.
+    fn keep_place(
+        &self,
+        work: &mut Work,
+        now: Now,
+        (cell, message): Sending,
+        stored: &mut FxHashSet<DestinationId>,
+        changes: &mut Vec<Persist>,
+    ) -> Option<Placing> {
+        let pressed = self.shared.flow.pressed();
+        let mut cell = cell;
+        loop {
+            let (kept, _) = cell.with(&self.shared, work, None, |state, effects, _| {
+                if !state.enter(now) {
+                    return None;
+                }
+                let Destination::Queue(queue) = &mut state.destination else {
+                    return Some(None);
+                };
+                let behind = stored.contains(&cell.id);
+                let reserved = queue.reserve(&message, behind, pressed, effects);
+                // What defines the queue and raises its horizon goes ahead; the message itself
+                // has to become durable together with all the others.
+                if reserved.is_stored() {
+                    stored.insert(cell.id);
+                    changes.extend(effects.persist.pop());
+                }
+                Some(Some(reserved))
+            });
+            if let Some(reserved) = kept {
+                return Some(Placing {
+                    cell,
+                    message,
+                    reserved,
+                });
+            }
+            cell = self.shared.registry.again(&cell.name, &self.shared)?;
+        }
     }
 
     fn gather_removals(
@@ -110,7 +133,6 @@ impl Connection {
         let Some(commit) = self.commit.take_if(|commit| commit.until <= durable) else {
             return;
         };
-        let pressed = self.shared.flow.pressed();
         let settles = commit.transaction.map(|by| (by, &commit.settles));
         for (by, (_, cell, key)) in settles
             .into_iter()
@@ -136,24 +158,48 @@ impl Connection {
             reserved,
         } in commit.sends
         {
-            cell.with(&self.shared, work, None, |state, effects, _| {
-                match (&mut state.destination, reserved) {
-                    (Destination::Queue(queue), Some(reserved)) => {
-                        queue.place(now, reserved, message, pressed, effects);
-                    }
-                    // Every message to a queue has its place.
-                    (Destination::Queue(_), None) => {}
-                    (Destination::Topic(topic), _) => {
-                        topic.publish(now, &message, pressed, effects);
-                    }
-                }
-            });
+            self.place(work, now, cell, &message, reserved);
         }
         if commit.transaction.is_some() {
             self.shared.metrics.transactions_ended.commit.increment(1);
         }
         answer(completions, commit.token, Ok(Done::Now));
         self.try_parked(work, now, completions);
+    }
+
+    /// Makes a message of a durable transaction effective.
+    fn place(
+        &self,
+        work: &mut Work,
+        now: Now,
+        cell: Arc<Cell>,
+        message: &Arc<Message>,
+        reserved: Option<Reserved>,
+    ) {
+        let pressed = self.shared.flow.pressed();
+        let mut next = Some(cell);
+        while let Some(cell) = next {
+            let (placed, _) = cell.with(&self.shared, work, None, |state, effects, _| {
+                let live = state.enter(now);
+                match (&mut state.destination, reserved) {
+                    (Destination::Queue(queue), Some(reserved)) if live => {
+                        queue.place(now, reserved, Arc::clone(message), pressed, effects);
+                    }
+                    (Destination::Queue(queue), Some(reserved)) => {
+                        queue.drop_late(reserved, effects);
+                    }
+                    // Every message to a queue has its place.
+                    (Destination::Queue(_), None) => {}
+                    (Destination::Topic(topic), _) if live => {
+                        topic.publish(now, message, pressed, effects);
+                    }
+                    (Destination::Topic(_), _) => return false,
+                }
+                true
+            });
+            let again = || self.shared.registry.again(&cell.name, &self.shared);
+            next = (!placed).then(again).flatten();
+        }
     }
 
     /// Undoes a commit that can never become durable.

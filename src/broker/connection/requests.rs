@@ -173,9 +173,10 @@ impl Connection {
         let mut parked = None;
         let mut pause = false;
         let may_pause = self.may_pause(now);
+        let mut next = Some(first);
         let ((), start) = cell.with(&shared, work, Some(&outbox), |state, effects, awaited| {
-            let mut next = Some(first);
-            while let Some((since, request)) = next {
+            state.used = now.tick;
+            while let Some((since, request)) = next.take_if(|(_, request)| state.takes(request)) {
                 let token = request_token(&request);
                 let sent = sends(&request);
                 match self.apply(state, now, request, effects) {
@@ -209,6 +210,27 @@ impl Connection {
         if let Some((refusal, since, request)) = parked {
             self.no_room.get_or_insert(refusal);
             self.park(since, request);
+        }
+        if let Some((since, request)) = next {
+            self.run_again(work, now, cell, (since, request), rest, completions);
+        }
+    }
+
+    /// Carries out a send, and those behind it, whose destination has ended a moment ago: the name may
+    /// be another's by now, or comes to life once more.
+    fn run_again(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        gone: &Cell,
+        first: (Tick, Request),
+        rest: &mut Peekable<impl Iterator<Item = (Tick, Request)>>,
+        completions: &mut Vec<Completion>,
+    ) {
+        self.forget(&gone.name);
+        match self.cell(&gone.name) {
+            Ok(cell) => self.run(work, now, &cell, first, rest, completions),
+            Err(refusal) => refuse(completions, request_token(&first.1), refusal),
         }
     }
 
@@ -317,12 +339,37 @@ impl Connection {
         if spans(destination) {
             return self.subscribe_spanning(work, now, id, destination, options);
         }
-        let cell = self.cell(destination)?;
-        let (key, _) = cell.with(&self.shared, work, None, |state, effects, _| {
-            state.subscribe(now, id, options, &self.outbox, effects)
-        });
-        self.subscriptions.insert(id, (cell, key));
+        self.may_receive(destination)?;
+        let mut options = Some(options);
+        while options.is_some() {
+            let cell = self.cell(destination)?;
+            let (key, _) = cell.with(&self.shared, work, None, |state, effects, _| {
+                let options = state.enter(now).then(|| options.take()).flatten()?;
+                Some(state.subscribe(now, id, options, &self.outbox, effects))
+            });
+            match key {
+                Some(key) => {
+                    self.subscriptions.insert(id, (cell, key));
+                }
+                None => self.forget(destination),
+            }
+        }
         Ok(())
+    }
+
+    /// Whether this connection may receive from a destination: a temporary one is its owner's.
+    pub(super) fn may_receive(&self, name: &DestinationName) -> Result<(), Refusal> {
+        let foreign = name.owner().is_none_or(|(owner, _)| owner != self.id);
+        if name.is_temporary() && foreign {
+            return Err(Refusal::NotOwner { kind: name.kind() });
+        }
+        Ok(())
+    }
+
+    /// Forgets the way to a destination that has ended.
+    pub(super) fn forget(&mut self, name: &DestinationName) {
+        self.cells.remove(name);
+        self.last_cell.take_if(|cell| cell.name == *name);
     }
 
     /// The destination of that name; the last ones used are found without asking the registry.
@@ -333,7 +380,7 @@ impl Connection {
         let cell = if let Some(cell) = self.cells.get(name) {
             Arc::clone(cell)
         } else {
-            let cell = self.shared.registry.get(name, &self.shared)?;
+            let cell = self.shared.registry.get(name, self.id, &self.shared)?;
             if self.cells.len() >= REMEMBERED_CELLS {
                 self.cells.clear();
             }

@@ -46,13 +46,24 @@ impl Connection {
         let (shared, outbox) = (Arc::clone(&self.shared), Arc::clone(&self.outbox));
         let mut pause = false;
         for (cell, message) in targets {
-            cell.with(&shared, work, Some(&outbox), |state, effects, _| {
-                match &mut state.destination {
-                    Destination::Queue(queue) => queue.take_in(now, message, pressed, effects),
-                    Destination::Topic(topic) => topic.publish(now, &message, pressed, effects),
-                }
-                pause |= self.may_pause(now) && state.pause_sender(persistent, &outbox);
-            });
+            let mut next = Some(cell);
+            while let Some(cell) = next {
+                let (taken, _) = cell.with(&shared, work, Some(&outbox), |state, effects, _| {
+                    if !state.enter(now) {
+                        return false;
+                    }
+                    match &mut state.destination {
+                        Destination::Queue(queue) => {
+                            queue.take_in(now, Arc::clone(&message), pressed, effects);
+                        }
+                        Destination::Topic(topic) => topic.publish(now, &message, pressed, effects),
+                    }
+                    pause |= self.may_pause(now) && state.pause_sender(persistent, &outbox);
+                    true
+                });
+                let again = || shared.registry.again(&cell.name, &shared);
+                next = (!taken).then(again).flatten();
+            }
         }
         if pause {
             self.pause(now);
@@ -79,7 +90,7 @@ impl Connection {
         let names = parts
             .as_deref()
             .unwrap_or(std::slice::from_ref(destination));
-        let found = targets(&self.shared, names)?;
+        let found = targets(&self.shared, self.id, names)?;
         let mut copy = None;
         let each = found.into_iter().map(|(cell, named)| {
             if named && parts.is_none() {
@@ -108,7 +119,7 @@ impl Connection {
                 let Destination::Queue(queue) = &state.destination else {
                     return None;
                 };
-                let refusal = queue.refuses(message)?;
+                let refusal = queue.refuses(message).filter(|_| !state.gone)?;
                 state.wait(&self.outbox);
                 Some(refusal)
             });
@@ -129,17 +140,17 @@ impl Connection {
             if self.shared.registry.rules().topic_of(&name).is_none() {
                 continue;
             }
-            let cell = self.cell(&name)?;
-            let (news, _) = cell.with(
-                &self.shared,
-                work,
-                None,
-                |state, effects, _| match &mut state.destination {
-                    Destination::Queue(queue) => queue.declare(effects),
-                    Destination::Topic(_) => false,
-                },
-            );
-            declared |= news;
+            let mut news = None;
+            while news.is_none() {
+                let cell = self.cell(&name)?;
+                (news, _) = cell.with(&self.shared, work, None, |state, effects, _| {
+                    (!state.gone).then(|| state.destination.declare(effects))
+                });
+                if news.is_none() {
+                    self.forget(&name);
+                }
+            }
+            declared |= news == Some(true);
         }
         if declared {
             let until = self.shared.writer.sync(&self.waiter());

@@ -132,6 +132,7 @@ impl Connection {
     ) -> Result<(), Refusal> {
         let mut patterns = Vec::new();
         let mut cells = Vec::new();
+        let mut named = Vec::new();
         let parts = destination.parts();
         for part in parts
             .as_deref()
@@ -141,7 +142,9 @@ impl Connection {
             if pattern.is_wildcard() {
                 patterns.push((part.kind(), pattern));
             } else {
+                self.may_receive(part)?;
                 cells.push(self.cell(part)?);
+                named.push(part.clone());
             }
         }
         let spanning = Spanning::new(id, &self.outbox, options, patterns);
@@ -151,12 +154,20 @@ impl Connection {
         let known = shared.registry.snapshot();
         cells.extend(Wildcards::covered(&spanning, known));
         for cell in cells {
-            spanning.join(&cell, |id, options, outbox| {
-                let (key, _) = cell.with(&shared, work, None, |state, effects, _| {
-                    state.subscribe(now, id, options, outbox, effects)
+            let mut next = Some(cell);
+            while let Some(cell) = next {
+                let joined = spanning.join(&cell, |id, options, outbox| {
+                    let (key, _) = cell.with(&shared, work, None, |state, effects, _| {
+                        let live = state.enter(now);
+                        live.then(|| state.subscribe(now, id, options, outbox, effects))
+                    });
+                    key
                 });
-                key
-            });
+                // One that a wildcard covers joins by itself when it is there again.
+                let again = !joined && named.contains(&cell.name);
+                let there = || shared.registry.again(&cell.name, &shared);
+                next = again.then(there).flatten();
+            }
         }
         self.spans.insert(id, Span::new(spanning));
         Ok(())

@@ -28,6 +28,7 @@ fn config() -> BrokerConfig {
             groups: GroupPolicy::default(),
         },
         routing: Routing::default(),
+        life: super::super::Life::default(),
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,
         memory_slow_at: 0.8,

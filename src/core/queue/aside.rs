@@ -49,6 +49,12 @@ impl Aside {
         self.len() * Slot::COST + self.groups.busy() as u64 * Groups::COST
     }
 
+    /// Forgets all that waits here.
+    pub(super) fn clear(&mut self) {
+        self.groups = Groups::default();
+        self.unmatched = Unmatched::default();
+    }
+
     #[cfg(any(debug_assertions, test))]
     pub(super) fn is_booked(&self) -> bool {
         self.booked == self.overhead()

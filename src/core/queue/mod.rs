@@ -15,6 +15,8 @@ mod fetch;
 mod grouping;
 mod groups;
 mod horizon;
+mod life;
+mod purge;
 mod serve;
 mod settle;
 mod transact;
@@ -54,6 +56,8 @@ pub struct Queue {
     defined: bool,
     /// A page was asked for and has not come.
     paging: bool,
+    /// An operator holds its deliveries back.
+    held: bool,
     last_position: Position,
     horizon: Horizon,
     pending: Pending,
@@ -113,6 +117,7 @@ impl Queue {
             policy,
             defined: false,
             paging: false,
+            held: false,
             last_position: Position(0),
             horizon: Horizon::default(),
             pending: Pending::default(),

@@ -81,6 +81,14 @@ impl Unmatched {
         Some(*position)
     }
 
+    /// One of those up to a position.
+    pub(super) fn first(&self, until: Position) -> Option<(Priority, Position)> {
+        (0..).zip(&self.levels).find_map(|(number, level)| {
+            let (position, _) = level.slots.range(..=until).next()?;
+            Some((Priority::clamped(number), *position))
+        })
+    }
+
     pub(super) fn take(&mut self, priority: Priority, position: Position) -> Option<Slot> {
         let level = self.levels.get_mut(usize::from(priority.get()))?;
         let slot = level.slots.remove(&position)?;

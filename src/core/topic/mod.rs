@@ -98,6 +98,40 @@ impl Topic {
         self.readers.len()
     }
 
+    /// Whether somebody has something to do with it.
+    pub fn is_in_use(&self) -> bool {
+        self.readers.len() > 0 || self.unsettled > 0
+    }
+
+    /// Ends it. Subscriptions must have ended before, so that nothing is kept for anybody.
+    pub fn end(&mut self, effects: &mut Effects) {
+        effects.tally.memory_delta -= signed(self.log.bytes());
+        self.log = Log::default();
+        if std::mem::take(&mut self.defined) {
+            let destination = self.id;
+            effects.persist.push(Persist::Undefine { destination });
+        }
+    }
+
+    /// Lets the store know it although it holds nothing. Returns whether that is news.
+    pub fn declare(&mut self, effects: &mut Effects) -> bool {
+        let news = !self.defined && self.policy.keep == Keep::All;
+        if news {
+            self.define(effects);
+        }
+        news
+    }
+
+    fn define(&mut self, effects: &mut Effects) {
+        if !self.defined {
+            self.defined = true;
+            effects.persist.push(Persist::Define {
+                destination: self.id,
+                name: self.name.clone(),
+            });
+        }
+    }
+
     /// Gives a message to every subscription.
     pub fn publish(
         &mut self,
@@ -160,14 +194,7 @@ impl Topic {
                 break;
             };
             effects.tally.memory_delta -= signed(message.footprint() as u64);
-            if !self.defined {
-                self.defined = true;
-                let name = self.name.clone();
-                effects.persist.push(Persist::Define {
-                    destination: self.id,
-                    name,
-                });
-            }
+            self.define(effects);
             effects.persist.push(Persist::Put {
                 at: self.at(position),
                 message,

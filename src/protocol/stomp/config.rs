@@ -34,6 +34,8 @@ pub struct Config {
     pub topic_prefetch: u32,
     /// Subscriptions of one connection.
     pub max_subscriptions: usize,
+    /// Temporary destinations of one connection.
+    pub max_temporary: usize,
     /// Open transactions of one connection.
     pub max_transactions: usize,
     /// Bytes of answers that wait for a peer, from which on no more is read from it.
@@ -111,6 +113,7 @@ impl Default for Config {
             queue_prefetch: 100,
             topic_prefetch: 1000,
             max_subscriptions: 1000,
+            max_temporary: 1000,
             max_transactions: 100,
             outbound_bytes: 4 << 20,
         }

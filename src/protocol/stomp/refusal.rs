@@ -170,6 +170,10 @@ impl From<&Refusal> for Refused {
                 Some(*actual),
                 *limit,
             ),
+            Refusal::NoDestination { .. } => {
+                Self::new(Code::UnknownDestination, refusal.to_string())
+            }
+            Refusal::NotOwner { .. } => Self::new(Code::ForeignTemporary, refusal.to_string()),
             Refusal::NoSubscription => Self::new(
                 Code::UnknownSubscription,
                 "The subscription has ended meanwhile",

@@ -10,6 +10,7 @@ use super::kind::{
     Size, SizeOrUnlimited, SomeOf, Switch, Time, TimeOrNever, Words,
 };
 use super::load::Reader;
+use super::names::Names;
 use super::setting::{Section, Setting, section, words};
 use super::units::Share;
 
@@ -24,7 +25,7 @@ const DAY: u64 = 24 * HOUR;
 pub(super) const BASE: [(&str, &str); 1] = [("listener.stomp.bind", "127.0.0.1:61613")];
 
 /// Every table, in the order of the sample file.
-pub(super) const SECTIONS: [Section; 15] = [
+pub(super) const SECTIONS: [Section; 17] = [
     Broker::SECTION,
     Memory::SECTION,
     Disk::SECTION,
@@ -34,6 +35,8 @@ pub(super) const SECTIONS: [Section; 15] = [
     Http::SECTION,
     Limits::SECTION,
     Destination::SECTION,
+    Declare::SECTION,
+    Gc::SECTION,
     Groups::SECTION,
     VirtualTopics::SECTION,
     MirroredQueues::SECTION,
@@ -262,12 +265,16 @@ section! {
         max_transactions_per_connection: u32 = Count { min: 1, max: 100_000 }, "100";
         /// Queues and topics.
         max_destinations: u32 = Count { min: 1, max: 100_000_000 }, "100000";
+        /// Temporary queues and topics of one connection.
+        max_temporary_per_connection: u32 = Count { min: 1, max: 1_000_000 }, "1000";
     }
 }
 
 section! {
     /// How queues and topics behave.
     Destination at "destination" {
+        /// Whether queues and topics come to life by being used; otherwise only declared ones do.
+        auto_create: bool = Switch, "true";
         /// Unacknowledged messages that a queue's subscription may hold unless it asks otherwise.
         prefetch: u32 = Count { min: 1, max: 1_000_000 }, "100";
         /// The same for a topic's subscription.
@@ -282,6 +289,27 @@ section! {
         redelivery_max: u32 = Count { min: 0, max: 1_000_000 }, "6";
         /// The queue for messages that could not be consumed.
         dead_letter_queue: String = Line { min: 1, max: 1_000 }, "ActiveMQ.DLQ";
+    }
+}
+
+section! {
+    /// Queues and topics that are there from the start, and stay whether they are used or not.
+    Declare at "declare" {
+        /// Names of queues.
+        queues: Vec<String> = Names, "";
+        /// Names of topics.
+        topics: Vec<String> = Names, "";
+    }
+}
+
+section! {
+    /// Queues and topics that came to life by being used and are not used any more are removed. They
+    /// come back when they are used again.
+    Gc at "gc" {
+        /// Whether they are.
+        enabled: bool = Switch, "true";
+        /// How long one has to be empty and unused before that.
+        after: Duration = Time { min: SECOND, max: 365 * DAY }, "10m";
     }
 }
 

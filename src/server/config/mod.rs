@@ -8,6 +8,7 @@ mod check;
 mod declared;
 mod kind;
 mod load;
+mod names;
 mod print;
 mod problem;
 mod sample;
@@ -21,9 +22,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use declared::{
-    Anonymous, Auth, Automatic, Broker, Destination, Dialect, Disk, Durability, Engine, ErrorMode,
-    Groups, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues, NackMode,
-    Protocol, Rebalance, Server, Store, VirtualTopics,
+    Anonymous, Auth, Automatic, Broker, Declare, Destination, Dialect, Disk, Durability, Engine,
+    ErrorMode, Gc, Groups, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory,
+    MirroredQueues, NackMode, Protocol, Rebalance, Server, Store, VirtualTopics,
 };
 pub use load::{Override, Sources};
 pub use problem::Problems;
@@ -51,6 +52,10 @@ pub struct Settings {
     pub limits: Limits,
     /// How queues and topics behave.
     pub destination: Destination,
+    /// Destinations that are there from the start, and stay.
+    pub declare: Declare,
+    /// Destinations that nobody uses any more.
+    pub gc: Gc,
     /// Message groups.
     pub groups: Groups,
     /// Virtual topics.
@@ -117,6 +122,8 @@ impl Settings {
         let http = Http::read(reader, "");
         let limits = Limits::read(reader, "");
         let destination = Destination::read(reader, "");
+        let declare = Declare::read(reader, "");
+        let gc = Gc::read(reader, "");
         let groups = Groups::read(reader, "");
         let virtual_topics = VirtualTopics::read(reader, "");
         let mirrored_queues = MirroredQueues::read(reader, "");
@@ -141,6 +148,8 @@ impl Settings {
             http: http?,
             limits: limits?,
             destination: destination?,
+            declare: declare?,
+            gc: gc?,
             groups: groups?,
             virtual_topics: virtual_topics?,
             mirrored_queues: mirrored_queues?,
