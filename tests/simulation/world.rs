@@ -56,6 +56,7 @@ impl Sim {
         let mut model = Model {
             now: EPOCH.0,
             receipts_are_durable: scenario.receipts_are_durable(),
+            units_may_end_early: scenario.refuses_transactions(),
             flags_are_durable: scenario.flags_are_durable(),
             keeps: scenario.keeps(),
             tries: scenario.broker.policy.redelivery_max,
