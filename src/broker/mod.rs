@@ -14,6 +14,7 @@ mod groups;
 mod metrics;
 mod outbox;
 mod pager;
+mod policies;
 mod recovery;
 mod registry;
 mod routing;
@@ -32,6 +33,7 @@ use crate::store::{MemoryStore, Store, Writer};
 use cell::{Destination, Work};
 use flow::Flow;
 use pager::Pager;
+use policies::PolicyTable;
 use registry::Registry;
 use routing::Rules;
 use shared::Shared;
@@ -110,7 +112,7 @@ impl Broker {
         let writer = Arc::new(Writer::new(store, config.durability, observer));
         let shared = Arc::new(Shared {
             clock,
-            policy: Arc::new(config.policy.clone()),
+            policies: PolicyTable::new(config.policy.clone(), config.policies.clone()),
             limits: config.limits,
             registry: Registry::new(
                 config.limits.destinations,

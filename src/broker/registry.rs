@@ -105,7 +105,7 @@ impl Registry {
         let entry = self.cells.entry(name.clone()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Relaxed);
             let id = DestinationId(self.next_id.fetch_add(1, Ordering::Relaxed));
-            let policy = Arc::clone(&shared.policy);
+            let policy = shared.policies.of(name);
             let destination = match name.kind() {
                 Kind::Queue => Destination::Queue(Queue::new(id, name.clone(), policy)),
                 Kind::Topic => Destination::Topic(Topic::new(id, name.clone(), policy)),

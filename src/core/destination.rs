@@ -37,6 +37,9 @@ impl DestinationName {
     /// The longest name that is kept, in bytes.
     pub const MAX_LENGTH: usize = 1024;
 
+    /// What the queue for what nobody could work on is called, unless somebody wants another.
+    pub(super) const DEAD_LETTERS: &str = "ActiveMQ.DLQ";
+
     /// The destination of that kind and name.
     ///
     /// # Errors
@@ -89,7 +92,7 @@ impl DestinationName {
     pub(super) fn dead_letters() -> Self {
         Self {
             kind: Kind::Queue,
-            name: "ActiveMQ.DLQ".into(),
+            name: Self::DEAD_LETTERS.into(),
         }
     }
 
