@@ -17,8 +17,9 @@ use super::pager::Wish;
 use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
-    ConnectionId, DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Request,
-    Sequence, StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
+    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Now,
+    Priority, Queue, Request, Sequence, StoredPage, SubscribeOptions, SubscriptionId,
+    SubscriptionKey, Tick, Topic,
 };
 use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
@@ -286,6 +287,14 @@ impl Cell {
         first
     }
 
+    /// Lets senders that wait for room look again.
+    pub(super) fn retry_senders(&self, work: &mut Work) {
+        let mut state = self.state.lock();
+        let waiting = state.waiting.drain(..);
+        work.wakers
+            .extend(waiting.filter_map(|outbox| outbox.retry()));
+    }
+
     /// Brings a page that the destination asked for.
     pub(super) fn page_in(
         self: &Arc<Self>,
@@ -374,6 +383,19 @@ impl State {
         }
         while self.outboxes.last().is_some_and(Option::is_none) {
             self.outboxes.pop();
+        }
+    }
+
+    /// Changes how it treats its messages.
+    pub(super) fn set_policy(
+        &mut self,
+        now: Now,
+        policy: Arc<DestinationPolicy>,
+        effects: &mut Effects,
+    ) {
+        match &mut self.destination {
+            Destination::Queue(queue) => queue.set_policy(now, policy, effects),
+            Destination::Topic(topic) => topic.set_policy(policy, effects),
         }
     }
 

@@ -16,6 +16,7 @@ mod life;
 mod metrics;
 mod outbox;
 mod pager;
+mod policies;
 mod recovery;
 mod registry;
 mod routing;
@@ -34,6 +35,7 @@ use crate::store::{MemoryStore, Store, Writer};
 use cell::{Destination, Work};
 use flow::Flow;
 use pager::Pager;
+use policies::PolicyTable;
 use registry::Registry;
 use shared::Shared;
 
@@ -111,7 +113,7 @@ impl Broker {
         let writer = Arc::new(Writer::new(store, config.durability, observer));
         let shared = Arc::new(Shared {
             clock,
-            policy: Arc::new(config.policy.clone()),
+            policies: PolicyTable::new(config.policy.clone(), config.policies.clone()),
             limits: config.limits,
             registry: Registry::new(config, found.next_destination_id),
             flow: Flow::new(config.memory_limit_bytes, config.memory_slow_at),

@@ -8,15 +8,15 @@ use super::config::BrokerLimits;
 use super::flow::Flow;
 use super::metrics::Metrics;
 use super::pager::Pager;
+use super::policies::PolicyTable;
 use super::registry::Registry;
-use crate::core::DestinationPolicy;
 use crate::store::{Reader, StoreError, Writer};
 
 /// The inside of a broker.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Clock,
-    pub(super) policy: Arc<DestinationPolicy>,
+    pub(super) policies: PolicyTable,
     pub(super) limits: BrokerLimits,
     pub(super) registry: Registry,
     pub(super) flow: Flow,

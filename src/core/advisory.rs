@@ -181,7 +181,9 @@ impl Event<'_> {
                 let Some(options) = options else {
                     return fields.close("RemoveInfo");
                 };
-                fields.number("prefetchSize", options.prefetch.into());
+                if let Some(prefetch) = options.prefetch {
+                    fields.number("prefetchSize", prefetch.into());
+                }
                 fields.flag("browser", options.browse);
                 fields.flag("exclusive", options.exclusive);
                 fields.flag("noLocal", options.no_local.is_some());

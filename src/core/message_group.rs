@@ -309,6 +309,12 @@ impl Groups {
         self.get_mut(key)?.line.slot_mut(position)
     }
 
+    /// The first message in each line.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (GroupKey, &Waiting)> {
+        let groups = self.slots.iter().flatten();
+        groups.filter_map(|group| Some((group.key, group.line.front()?)))
+    }
+
     /// A consumer's groups, by their first messages.
     pub(super) fn heads_of(
         &self,

@@ -20,6 +20,7 @@ mod pattern;
 mod pending;
 mod persist;
 mod policy;
+mod policy_table;
 mod property;
 mod queue;
 mod redelivery;
@@ -34,6 +35,7 @@ mod window;
 
 pub use advisory::Event;
 pub use compose::Composition;
+pub use dead_letter::{DeadLetterChange, DeadLetterPolicy, NameTemplate};
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
 pub use effect::{Effects, Forward, PageReader, PageRequest, SubscriptionKey, Tally};
@@ -48,7 +50,8 @@ pub use message::{
 pub use message_group::{GroupPolicy, Rebalance};
 pub use pattern::{Pattern, PatternTrie};
 pub use persist::Persist;
-pub use policy::{DestinationPolicy, Keep};
+pub use policy::{DestinationPolicy, GroupChange, Keep, PolicyChange, WhenFull};
+pub use policy_table::{Policies, PolicyRule};
 pub use queue::{GroupState, Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
 pub use request::{AckMode, Completion, Done, Outcome, Request, SubscribeOptions, Tags};
 pub use schedule::{Cron, CronError};

@@ -2,6 +2,8 @@
 //! each priority is in memory; what does not fit the memory window is a tail that is only counted
 //! here and read back from the store page by page.
 
+mod removal;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -236,7 +238,11 @@ impl Pending {
 
     /// Takes the next message, if it is in memory.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        let priority = self.highest()?;
+        self.pop_of(self.highest()?)
+    }
+
+    /// Takes the next message of a priority, if it is in memory.
+    fn pop_of(&mut self, priority: Priority) -> Option<Entry> {
         let level = self.level_mut(priority);
         let entry = level.resident.pop_front()?;
         if level.resident.is_empty() {

@@ -19,6 +19,7 @@ mod dialects;
 mod errors;
 mod groups;
 mod limits;
+mod policies;
 mod prefetch;
 mod provoke;
 mod refusals;

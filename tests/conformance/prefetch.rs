@@ -6,7 +6,7 @@ use crate::say::{
     ack_id, ack_message, bodies, frame, granted, message, refused, send, settle_id, subscribe,
     transaction, waiting,
 };
-use crate::support::world::World;
+use crate::support::world::{World, policed};
 
 const Q: &str = "/queue/test";
 
@@ -73,7 +73,7 @@ fn test_prefetch_size() {
 
 #[test]
 fn test_queue_sub_prefetch() {
-    let mut world = World::new().session(|config| config.queue_prefetch = 10);
+    let mut world = policed(|policy| policy.prefetch = 10);
     fill(&mut world, Q, 30);
     let client = world.connect(Version::V1_2);
     world.send(client, &subscribe(Q, "1").with("ack", "client"));
@@ -86,7 +86,7 @@ fn test_queue_sub_prefetch() {
 
 #[test]
 fn test_topic_sub_prefetch() {
-    let mut world = World::new().session(|config| config.topic_prefetch = 10);
+    let mut world = policed(|policy| policy.topic_prefetch = 10);
     let client = world.connect(Version::V1_2);
     world.send(client, &subscribe("/topic/test", "1").with("ack", "client"));
     fill(&mut world, "/topic/test", 30);

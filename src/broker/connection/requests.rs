@@ -288,7 +288,7 @@ impl Connection {
         match &mut state.destination {
             Destination::Queue(queue) => {
                 let result = queue.enqueue(now, Arc::clone(message), pressed, effects);
-                if result.is_err() {
+                if matches!(result, Err(Refusal::Full { .. })) {
                     state.wait(&self.outbox);
                 }
                 result

@@ -351,12 +351,15 @@ impl Metrics {
         add(self.routed.of(kind), tally.routed);
         add(&self.unrouted, tally.unrouted);
         add(&self.dead_lettered.redelivery, tally.dead_lettered);
+        add(&self.dead_lettered.expired, tally.expired_letters);
         if kind == Kind::Queue {
             add(&self.removed.acked, tally.accepted);
             add(&self.removed.expired, tally.expired);
-            add(&self.removed.moved, tally.dead_lettered);
             add(&self.removed.purged, tally.purged);
             add(&self.removed.deleted, tally.deleted);
+            let moved = tally.dead_lettered + tally.expired_letters;
+            add(&self.removed.moved, moved);
+            add(&self.removed.dropped, tally.dropped);
         }
     }
 

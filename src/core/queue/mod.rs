@@ -15,7 +15,9 @@ mod fetch;
 mod grouping;
 mod groups;
 mod horizon;
+mod letters;
 mod life;
+mod overflow;
 mod purge;
 mod serve;
 mod settle;
@@ -73,6 +75,8 @@ pub struct Queue {
     /// What is past its turn; only while there are groups, or something that nobody wanted.
     aside: Option<Box<Aside>>,
     unsettled: u64,
+    /// Dead letters have arrived here.
+    takes_dead_letters: bool,
 }
 
 /// What recovery found of one queue.
@@ -128,6 +132,7 @@ impl Queue {
             arrivals: 0,
             aside: None,
             unsettled: 0,
+            takes_dead_letters: false,
         }
     }
 
@@ -205,14 +210,16 @@ impl Queue {
         effects: &mut Effects,
     ) -> SubscriptionKey {
         if options.browse {
-            let key = self
-                .subscriptions
-                .insert(Subscription::counting(id, options));
+            let key = self.subscriptions.insert(Subscription::counting(
+                id,
+                options,
+                self.policy.prefetch,
+            ));
             self.browse(now, key, effects);
             return key;
         }
         self.arrivals += 1;
-        let mut subscription = Subscription::new(id, options);
+        let mut subscription = Subscription::new(id, options, self.policy.prefetch);
         subscription.arrived = self.arrivals;
         self.picky += usize::from(subscription.is_picky());
         let key = self.subscriptions.insert(subscription);
@@ -222,6 +229,14 @@ impl Queue {
         self.dispatch(now, effects);
         self.check_invariants();
         key
+    }
+
+    /// Changes how it treats its messages from here on.
+    pub fn set_policy(&mut self, now: Now, policy: Arc<DestinationPolicy>, effects: &mut Effects) {
+        self.policy = policy;
+        self.dispatch(now, effects);
+        self.make_room(now, effects);
+        self.check_invariants();
     }
 
     /// The connection of a subscription takes no more for now.
@@ -266,6 +281,7 @@ impl Queue {
             self.wait(entry, false, effects);
         }
         self.dispatch(now, effects);
+        self.make_room(now, effects);
         self.check_invariants();
     }
 

@@ -28,10 +28,6 @@ pub struct Config {
     /// Whether a refused request closes the connection, as the standard wants it; otherwise it stays
     /// open wherever it does with `ActiveMQ`.
     pub close_on_error: bool,
-    /// Deliveries that a queue's subscription may hold unless it asks otherwise.
-    pub queue_prefetch: u32,
-    /// The same for a topic's.
-    pub topic_prefetch: u32,
     /// Subscriptions of one connection.
     pub max_subscriptions: usize,
     /// Temporary destinations of one connection.
@@ -110,8 +106,6 @@ impl Default for Config {
             nack: Nack::Redeliver,
             strict_subscription_id: false,
             close_on_error: false,
-            queue_prefetch: 100,
-            topic_prefetch: 1000,
             max_subscriptions: 1000,
             max_temporary: 1000,
             max_transactions: 100,

@@ -35,7 +35,7 @@ impl Peer {
         reject_unbuilt(headers)?;
         let name = self.new_name(headers)?;
         let mode = ack_mode(headers);
-        let mut options = self.options(prefetched_as(&destination), mode, headers)?;
+        let mut options = self.options(mode, headers)?;
         if is_on(headers, b"browser") {
             self.may_browse(&destination)?;
             options.browse = true;
@@ -233,18 +233,13 @@ impl Peer {
     }
 
     /// On which terms the peer wants to receive.
-    fn options(
-        &self,
-        kind: Kind,
-        mode: AckMode,
-        headers: &Headers<'_>,
-    ) -> Result<SubscribeOptions, Refused> {
+    fn options(&self, mode: AckMode, headers: &Headers<'_>) -> Result<SubscribeOptions, Refused> {
         let any_of = |names: &[&[u8]]| names.iter().any(|name| is_on(headers, name));
         let no_local = any_of(&[b"activemq.noLocal", b"no-local"]);
         let window = window_bytes(headers)?;
-        let mut prefetch = self.prefetch(kind, headers, window.is_some())?;
+        let mut prefetch = Self::prefetch(headers, window.is_some())?;
         if window == Some(0) {
-            prefetch = 1;
+            prefetch = Some(1);
         }
         Ok(SubscribeOptions {
             window_bytes: window.filter(|bytes| *bytes > 0).unwrap_or(u64::MAX),
@@ -256,15 +251,10 @@ impl Peer {
         })
     }
 
-    /// How many deliveries the subscription may hold. `activemq.prefetchSize:0`, which with
+    /// How many deliveries the subscription may hold, if it says so. `activemq.prefetchSize:0`, which with
     /// `ActiveMQ` never delivers anything, is taken for one at a time; `prefetch-count:0` is without
     /// bound, as with RabbitMQ.
-    fn prefetch(
-        &self,
-        kind: Kind,
-        headers: &Headers<'_>,
-        has_window: bool,
-    ) -> Result<u32, Refused> {
+    fn prefetch(headers: &Headers<'_>, has_window: bool) -> Result<Option<u32>, Refused> {
         let read = |name: &'static str| {
             headers.get(name.as_bytes()).map(|text| {
                 value::<u32>(&text)
@@ -272,31 +262,12 @@ impl Peer {
             })
         };
         if let Some(size) = read("activemq.prefetchSize") {
-            return size.map(|size| size.max(1));
+            return size.map(|size| Some(size.max(1)));
         }
         if let Some(count) = read("prefetch-count") {
-            return count.map(|count| if count == 0 { UNBOUNDED } else { count });
+            return count.map(|count| Some(if count == 0 { UNBOUNDED } else { count }));
         }
-        Ok(match kind {
-            _ if has_window => UNBOUNDED,
-            Kind::Queue => self.config.queue_prefetch,
-            Kind::Topic => self.config.topic_prefetch,
-        })
-    }
-}
-
-/// The kind of destination whose prefetch a subscription has, if it asks for none: a topic's only if
-/// all that it names are topics.
-fn prefetched_as(destination: &DestinationName) -> Kind {
-    let parts = destination.parts();
-    let mut parts = parts
-        .as_deref()
-        .unwrap_or(std::slice::from_ref(destination))
-        .iter();
-    if parts.all(|part| part.kind() == Kind::Topic) {
-        Kind::Topic
-    } else {
-        Kind::Queue
+        Ok(has_window.then_some(UNBOUNDED))
     }
 }
 

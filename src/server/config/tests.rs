@@ -175,7 +175,6 @@ fn a_slip_of_the_finger_gets_a_suggestion() {
 #[test]
 fn what_is_not_built_is_never_ignored() {
     for text in [
-        "[[policy]]\nmatch = \">\"\n",
         "[tls]\ncert = \"x\"\n",
         "[tls]\n",
         "[[user]]\nname = \"x\"\n",
