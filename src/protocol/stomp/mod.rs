@@ -19,6 +19,7 @@ mod settle;
 mod sniff;
 mod subscribe;
 mod subscription;
+mod temporary;
 mod transaction;
 
 pub use config::{Config, HeartBeat, Nack, Overload};
