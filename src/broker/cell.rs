@@ -57,6 +57,10 @@ pub(super) struct State {
 
 /// A destination of either kind.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "queues, the larger ones, are the most"
+)]
 pub(super) enum Destination {
     Queue(Queue),
     Topic(Topic),

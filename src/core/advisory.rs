@@ -1,6 +1,8 @@
 //! Advisories: what happens in the broker, told on topics below `ActiveMQ.Advisory.` to whoever
 //! subscribes to them. Bodies are JSON; `docs/advisories.md` describes each.
 
+use std::fmt::Write as _;
+
 use super::compose::Composition;
 use super::destination::{DestinationName, Kind};
 use super::id::{ConnectionId, MessageId, SubscriptionId};
@@ -128,7 +130,12 @@ impl Event<'_> {
         let name = match self {
             Self::Destination { .. } => format!("{PREFIX}{kind}"),
             // A composite destination is told of under its whole name.
-            _ => format!("{PREFIX}{what}{kind}.{}", about.name()),
+            Self::Connection { .. }
+            | Self::Consumer { .. }
+            | Self::Producer { .. }
+            | Self::DeadLetter { .. }
+            | Self::Expired { .. }
+            | Self::SlowConsumer { .. } => format!("{PREFIX}{what}{kind}.{}", about.name()),
         };
         // One whose name would be too long is not told of.
         DestinationName::topic(&name).ok()
@@ -269,7 +276,8 @@ impl Fields {
                 '"' => self.0.push_str("\\\""),
                 '\\' => self.0.push_str("\\\\"),
                 control if control < ' ' => {
-                    self.0.push_str(&format!("\\u{:04x}", u32::from(control)));
+                    // Writing to a string never fails.
+                    let _ = write!(self.0, "\\u{:04x}", u32::from(control));
                 }
                 other => self.0.push(other),
             }

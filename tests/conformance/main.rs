@@ -31,6 +31,7 @@ mod stomp11;
 mod stomp12;
 #[path = "../support/mod.rs"]
 mod support;
+mod temporary;
 mod transactions;
 mod unsupported;
 mod waiting;

@@ -42,17 +42,6 @@ const SENT_WITH: &[(&str, &str, &str)] = &[
     ),
     ("duplicate detection", "_AMQ_DUPL_ID", "1"),
     ("retained messages", "ActiveMQ.Retain", "true"),
-    (
-        "test_reply_to_destination_naming",
-        "reply-to",
-        "/temp-queue/a",
-    ),
-    (
-        "test_reply_to_across_connections",
-        "reply-to",
-        "/remote-temp-queue/a",
-    ),
-    ("temporary destinations", "JMSReplyTo", "temp-topic://a"),
 ];
 
 /// Headers of SUBSCRIBE.
@@ -81,9 +70,6 @@ const SUBSCRIBED_WITH: &[(&str, &str, &str)] = &[
 
 /// Destinations of SEND.
 const SENT_TO: &[(&str, &str)] = &[
-    ("test_temp_destination", "/temp-queue/a"),
-    ("test_convert_remote_temp_queue", "/remote-temp-queue/ID:1"),
-    ("test_convert_remote_temp_topic", "/remote-temp-topic/ID:1"),
     (
         "test_statistics_advisory",
         "/queue/ActiveMQ.Statistics.Broker",
@@ -93,14 +79,10 @@ const SENT_TO: &[(&str, &str)] = &[
 ];
 
 /// Destinations of SUBSCRIBE.
-const SUBSCRIBED_TO: &[(&str, &str)] = &[
-    ("test_temp_destination", "/temp-queue/a"),
-    ("test_temp_destination", "/temp-topic/a"),
-    (
-        "test_connection_advisory",
-        "/topic/ActiveMQ.Advisory.Connection",
-    ),
-];
+const SUBSCRIBED_TO: &[(&str, &str)] = &[(
+    "test_connection_advisory",
+    "/topic/ActiveMQ.Advisory.Connection",
+)];
 
 fn frames() -> Vec<(&'static str, OwnedFrame)> {
     let durable = ("activemq.subscriptionName", "n");

@@ -97,7 +97,7 @@ impl Sim {
             0..8 => self.send(client),
             8..10 => self.subscribe_somewhere(client),
             10..16 => self.settle_something(client),
-            16 if self.rng.u8(..4) == 0 => self.unsubscribe(client),
+            16 if self.scenario.fleeting || self.rng.u8(..4) == 0 => self.unsubscribe(client),
             17 | 18 if transactions => self.transact(client),
             _ => {}
         }

@@ -61,13 +61,13 @@ fn steps() -> usize {
     number("TIDEGATE_STEPS").map_or(STEPS, |steps| usize::try_from(steps).unwrap())
 }
 
-/// Runs one seed. Returns how many deliveries were made.
-fn run(seed: u64, steps: usize) -> u64 {
+/// Runs one seed. Returns how many deliveries were made, and how many destinations removed.
+fn run(seed: u64, steps: usize) -> (u64, usize) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let scenario = Scenario::of(&mut rng, steps);
     let mut sim = Sim::new(scenario, rng);
     sim.run();
-    sim.model.dispatches
+    (sim.model.dispatches, sim.model.collected)
 }
 
 #[test]
@@ -77,17 +77,23 @@ fn random_clients_get_what_they_were_promised() {
         Some(seed) => seed..seed + 1,
         None => 0..number("TIDEGATE_SEEDS").unwrap_or(SEEDS),
     };
-    let (mut failed, mut deliveries) = (Vec::new(), 0);
+    let (mut failed, mut deliveries, mut collected) = (Vec::new(), 0, 0);
     for seed in seeds.clone() {
         match catch_unwind(AssertUnwindSafe(|| run(seed, steps))) {
-            Ok(made) => deliveries += made,
+            Ok((made, gone)) => {
+                deliveries += made;
+                collected += gone;
+            }
             Err(_) => {
                 println!("replay: TIDEGATE_SEED={seed:#x} TIDEGATE_STEPS={steps}");
                 failed.push(seed);
             }
         }
     }
-    println!("{} seeds, {deliveries} deliveries", seeds.end - seeds.start);
+    println!(
+        "{} seeds, {deliveries} deliveries, {collected} destinations removed",
+        seeds.end - seeds.start
+    );
     assert!(
         failed.is_empty(),
         "{} seeds failed: {failed:?}",

@@ -222,6 +222,8 @@ pub struct Model {
     /// The rank of the last message that was given out for the first time.
     pub first_given: BTreeMap<(Place, usize, u8, Option<u8>), u64>,
     pub dispatches: u64,
+    /// How many destinations were removed because nobody used them.
+    pub collected: usize,
     /// Failed tries that a message may have before the next one is its last.
     pub tries: u32,
 }

@@ -32,6 +32,8 @@ pub struct Scenario {
     pub picky: bool,
     /// The store has a ring in front of it.
     pub ring: bool,
+    /// There are many destinations, which are soon removed when nobody uses them.
+    pub fleeting: bool,
 }
 
 impl Scenario {
@@ -63,6 +65,7 @@ impl Scenario {
             redelivery_max: if rng.bool() { 1 } else { 6 },
             ..DestinationPolicy::default()
         };
+        let fleeting = rng.u8(..3) == 0;
         let size = |value: u64| usize::try_from(value).unwrap();
         let limits = BrokerLimits {
             outbound_bytes: size(few(rng, 0.4, 100, 2000, 4 << 20)),
@@ -83,7 +86,7 @@ impl Scenario {
                 mirrored_queues: None,
             },
             life: tidegate::internal::broker::Life {
-                collect_after: (rng.u8(..3) > 0).then(|| Duration::from_millis(rng.u64(1..1500))),
+                collect_after: fleeting.then(|| Duration::from_millis(rng.u64(1..30))),
                 ..tidegate::internal::broker::Life::default()
             },
             limits,
@@ -92,8 +95,8 @@ impl Scenario {
         };
         Self {
             broker,
-            queues: rng.usize(1..4),
-            topics: rng.usize(0..3),
+            queues: if fleeting { 5 } else { rng.usize(1..4) },
+            topics: if fleeting { 3 } else { rng.usize(0..3) },
             clients: rng.usize(2..7),
             steps,
             rough: rng.bool(),
@@ -104,6 +107,7 @@ impl Scenario {
             picky: rng.u8(..3) == 0,
             ring: rng.u8(..3) == 0,
             groups: rng.bool(),
+            fleeting,
         }
     }
 

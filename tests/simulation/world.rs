@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tidegate::internal::broker::{Broker, Clock};
 use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
-use tidegate::internal::core::{Kind, Now, Tick};
+use tidegate::internal::core::{DestinationName, Kind, Now, Tick};
 use tidegate::internal::protocol::stomp::Config;
 use tidegate::internal::store::{Batch, StoreError};
 
@@ -163,9 +163,7 @@ impl Sim {
             850..925 => {
                 self.broker().step_pager();
             }
-            925..940 => {
-                self.broker().collect();
-            }
+            925..940 if self.scenario.fleeting => self.collect(),
             940..960 => {
                 let by = self.rng.u64(1..500);
                 self.advance(by);
@@ -194,6 +192,23 @@ impl Sim {
             _ => {}
         }
         self.observe(None);
+    }
+
+    /// Destinations are removed that nobody has used for a while.
+    fn collect(&mut self) {
+        self.advance(10);
+        let there = |sim: &Self| {
+            let names = sim.model.places.iter().map(|(kind, name)| {
+                let kind = kind.unwrap_or(Kind::Queue);
+                DestinationName::new(kind, name).unwrap()
+            });
+            names.filter(|name| sim.broker().exists(name)).count()
+        };
+        let before = there(self);
+        self.broker().collect();
+        let gone = before - there(self);
+        self.trace(|| format!("{gone} destinations are removed"));
+        self.model.collected += gone;
     }
 
     fn someone_leaves(&mut self) {

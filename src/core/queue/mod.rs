@@ -50,6 +50,10 @@ const PRESSED_WINDOW: u64 = 64 * 1024;
 
 /// One queue.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own: any of them may hold"
+)]
 pub struct Queue {
     id: DestinationId,
     name: DestinationName,

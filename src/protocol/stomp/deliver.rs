@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::destination;
 use super::session::{Peer, Stage};
+use super::temporary::Temporaries;
 use crate::codec::stomp::{Version, escape, number, relax};
 use crate::core::{
     AckMode, ConnectionId, Delivery, DeliveryTag, DestinationName, Encoded, Form, MessageId,
@@ -75,15 +76,27 @@ impl Peer {
         let encoded = &message.encoded;
         let named = &subscription.destination;
         let concrete = delivery.concrete.as_deref().unwrap_or(named);
+        let own = &self.temporaries;
+        let reply_to = own.reply_to(encoded);
+        if let Some(name) = &reply_to {
+            write_line(buffer, b"reply-to:", name, self.version, own);
+        }
+        let replaced = |name: &[u8]| reply_to.is_some() && name == b"reply-to";
         if let Some(provenance) = &message.provenance {
-            write_line(buffer, b"destination:", concrete, self.version);
-            write_provenance(buffer, provenance, self.version);
-            write_lines(buffer, encoded, self.version, is_told_by_provenance);
+            write_line(buffer, b"destination:", concrete, self.version, own);
+            write_provenance(buffer, provenance, self.version, own);
+            let told = |name: &[u8]| is_told_by_provenance(name) || replaced(name);
+            write_lines(buffer, encoded, self.version, told);
             self.transmit.push(&body_with_nul(encoded));
         } else if let Some(sent_to) = &message.sent_to {
-            write_line(buffer, b"destination:", concrete, self.version);
-            write_line(buffer, b"original-destination:", sent_to, self.version);
+            write_line(buffer, b"destination:", concrete, self.version, own);
+            write_line(buffer, b"original-destination:", sent_to, self.version, own);
             let told = |name: &[u8]| matches!(name, b"destination" | b"original-destination");
+            write_lines(buffer, encoded, self.version, |n| told(n) || replaced(n));
+            self.transmit.push(&body_with_nul(encoded));
+        } else if reply_to.is_some() || concrete.is_temporary() {
+            write_line(buffer, b"destination:", concrete, self.version, own);
+            let told = |name: &[u8]| name == b"destination" || replaced(name);
             write_lines(buffer, encoded, self.version, told);
             self.transmit.push(&body_with_nul(encoded));
         } else if encoded.form == Form::StompPlain || self.version == Version::V1_2 {
@@ -115,7 +128,8 @@ impl Peer {
         buffer.extend_from_slice(prefix.get(..lines).unwrap_or_default());
         buffer.extend_from_slice(b"message-id:0\n");
         let destination = &subscription.destination;
-        write_line(buffer, b"destination:", destination, self.version);
+        let own = &self.temporaries;
+        write_line(buffer, b"destination:", destination, self.version, own);
         buffer.extend_from_slice(b"browser:end\n\n\0\n");
     }
 
@@ -179,9 +193,15 @@ pub(super) fn settle_written(
     }
 }
 
-fn write_line(buffer: &mut Vec<u8>, label: &[u8], name: &DestinationName, version: Version) {
+fn write_line(
+    buffer: &mut Vec<u8>,
+    label: &[u8],
+    name: &DestinationName,
+    version: Version,
+    own: &Temporaries,
+) {
     buffer.extend_from_slice(label);
-    destination::write(buffer, name, version);
+    destination::write(buffer, name, version, Some(own));
     buffer.push(b'\n');
 }
 
@@ -241,13 +261,19 @@ fn is_told_by_provenance(name: &[u8]) -> bool {
 }
 
 /// Appends where a dead letter comes from, in the words of `ActiveMQ` where it has some.
-fn write_provenance(buffer: &mut Vec<u8>, provenance: &Provenance, version: Version) {
+fn write_provenance(
+    buffer: &mut Vec<u8>,
+    provenance: &Provenance,
+    version: Version,
+    own: &Temporaries,
+) {
     buffer.extend_from_slice(b"expires:0\npersistent:true\n");
     write_line(
         buffer,
         b"original-destination:",
         &provenance.origin,
         version,
+        own,
     );
     for name in [b"dlqDeliveryFailureCause:".as_slice(), b"\ndlqReason:"] {
         buffer.extend_from_slice(name);

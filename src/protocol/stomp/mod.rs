@@ -20,6 +20,7 @@ mod settle;
 mod sniff;
 mod subscribe;
 mod subscription;
+mod temporary;
 mod transaction;
 
 pub use config::{Config, HeartBeat, Nack, Overload};

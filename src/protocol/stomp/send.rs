@@ -56,6 +56,8 @@ struct Known<'a> {
     kind: Option<BodyKind>,
     grouped: bool,
     multicast: bool,
+    /// A temporary destination that is to be replied to.
+    reply_to: Option<std::borrow::Cow<'a, [u8]>>,
 }
 
 impl Peer {
@@ -103,6 +105,13 @@ impl Peer {
             })?;
         let destination = self.destination(&text, known.multicast)?;
         let expiration = known.expires.or(self.time_to_live(now, headers)?);
+        if let Some(text) = &known.reply_to {
+            let name = self.reply_destination(text)?;
+            block.extend_from_slice(b"reply-to:");
+            destination::write(&mut block, &name, Version::V1_2, None);
+            block.push(b'\n');
+            form = Form::StompEscaped;
+        }
         if needs_escape(destination.name().as_bytes()) {
             form = Form::StompEscaped;
         }
@@ -181,6 +190,8 @@ impl Peer {
             }
             (None, None) => None,
         };
+        // A reply that comes at once must find its destination.
+        requests.append(&mut self.deferred);
         requests.push(Request::Send {
             destination: draft.destination,
             message: Arc::new(message),
@@ -212,7 +223,7 @@ impl Peer {
             return Ok(name.clone());
         }
         let translated = self.config.dialect.destination(text, multicast)?;
-        let name = destination::parse(&translated, For::Send)?;
+        let name = destination::parse(&translated, For::Send, &mut self.temporaries)?;
         // A long one, which may be mostly options, is not worth its memory.
         if text.len() <= 2 * DestinationName::MAX_LENGTH && !multicast {
             self.last_destination = Some((text.into(), name.clone()));
@@ -226,7 +237,7 @@ impl Draft {
         block.extend_from_slice(b"message-id:");
         super::deliver::write_message_id(block, self.id);
         block.extend_from_slice(b"\ndestination:");
-        destination::write(block, &self.destination, Version::V1_2);
+        destination::write(block, &self.destination, Version::V1_2, None);
         for (name, value) in [
             (b"\ntimestamp:".as_slice(), self.timestamp.0),
             (b"\nexpires:", self.expiration.map_or(0, |at| at.0)),
@@ -285,10 +296,13 @@ fn read_headers<'a>(
             b"JMSDeliveryMode" => jms.persistent = Some(delivery_mode(&header.value())?),
             b"JMSCorrelationID" => property(block, form, b"correlation-id", &header.value()),
             b"JMSType" => property(block, form, b"type", &header.value()),
-            b"JMSReplyTo" => reply_to(block, form, &header.value())?,
+            b"reply-to" if headers.raw(b"JMSReplyTo").is_some() => {}
+            b"JMSReplyTo" | b"reply-to" if is_temporary(&header.value()) => {
+                known.reply_to = Some(header.value());
+            }
+            b"JMSReplyTo" => reply_to(block, form, &header.value()),
             b"correlation-id" if headers.raw(b"JMSCorrelationID").is_some() => {}
             b"type" if headers.raw(b"JMSType").is_some() => {}
-            b"reply-to" if headers.raw(b"JMSReplyTo").is_some() => {}
             b"receipt"
             | b"transaction"
             | b"message-id"
@@ -347,17 +361,13 @@ impl<'a> Seen<'a> {
 }
 
 /// Appends `reply-to` for a destination as JMS spells it.
-fn reply_to(block: &mut Vec<u8>, form: &mut Form, value: &[u8]) -> Result<(), Refused> {
-    if is_temporary(value) {
-        return Err(Refused::unbuilt(b"JMSReplyTo", "a temporary destination"));
-    }
+fn reply_to(block: &mut Vec<u8>, form: &mut Form, value: &[u8]) {
     let spelled = [(b"queue://", b"/queue/"), (b"topic://", b"/topic/")];
     let stomp = spelled.iter().find_map(|(jms, stomp)| {
         let name = value.strip_prefix(jms.as_slice())?;
         Some([stomp.as_slice(), name].concat())
     });
     property(block, form, b"reply-to", stomp.as_deref().unwrap_or(value));
-    Ok(())
 }
 
 /// Appends a header line whose value may need escapes.
@@ -397,7 +407,6 @@ fn check_property(
             sequence.ok_or_else(|| Refused::invalid("JMSXGroupSeq", value, expected))?;
             return Ok(());
         }
-        b"reply-to" if is_temporary(value) => "a temporary destination",
         b"transformation"
             if is_transformation(value) && headers.get(b"content-length").is_none() =>
         {

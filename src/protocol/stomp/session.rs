@@ -15,6 +15,7 @@ use super::receipts::Receipts;
 use super::refusal::Refused;
 use super::sniff::{self, Stranger};
 use super::subscription::Subscriptions;
+use super::temporary::Temporaries;
 use crate::codec::stomp::{Decoder, Event, Frame, Verb, Version};
 use crate::core::{
     Completion, ConnectionId, Delivery, DeliveryTag, DestinationName, Done, Now, Refusal, Request,
@@ -49,6 +50,7 @@ pub(super) struct Peer {
     pub(super) receipts: Receipts,
     pub(super) unread: Unread,
     pub(super) on_their_way: OnTheirWay,
+    pub(super) temporaries: Temporaries,
     /// Requests of the session itself, to go ahead of the peer's next ones.
     pub(super) deferred: Vec<Request>,
     pub(super) last_message: u64,
@@ -75,6 +77,7 @@ impl Session {
     pub fn new(config: Arc<Config>, id: ConnectionId, now: Now) -> Self {
         let limits = config.limits.before_login(config.frame_before_login);
         let timeout = millis(config.login_timeout);
+        let temporaries = Temporaries::new(id, config.max_temporary);
         Self {
             decoder: Decoder::new(limits),
             large: None,
@@ -91,6 +94,7 @@ impl Session {
                 receipts: Receipts::default(),
                 unread: Unread::default(),
                 on_their_way: OnTheirWay::default(),
+                temporaries,
                 deferred: Vec::new(),
                 last_message: 0,
                 last_destination: None,

@@ -33,7 +33,6 @@ impl Peer {
         }
         let destination = self.subscribed_to(&text, headers)?;
         reject_unbuilt(headers)?;
-        let name = self.new_name(headers)?;
         let mode = ack_mode(headers);
         let mut options = self.options(mode, headers)?;
         if is_on(headers, b"browser") {
@@ -41,6 +40,8 @@ impl Peer {
             options.browse = true;
             options.exclusive = false;
         }
+        self.take_over(&destination, requests);
+        let name = self.new_name(headers)?;
         let kind = destination.kind();
         let subscription = Subscription {
             prefix: self.message_prefix(name.as_deref(), mode),
@@ -48,10 +49,12 @@ impl Peer {
             destination: destination.clone(),
             mode,
             browses: options.browse,
+            by_itself: false,
             outstanding: Outstanding::default(),
             written: DeliveryTag(0),
         };
         let id = self.subscriptions.insert(subscription);
+        self.temporaries.note(&destination, true);
         add(
             &mut self.report.subscriptions,
             kind_index(kind),
@@ -72,7 +75,7 @@ impl Peer {
 
     /// Reads the destination of a subscription.
     fn subscribed_to(
-        &self,
+        &mut self,
         text: &[u8],
         headers: &Headers<'_>,
     ) -> Result<DestinationName, Refused> {
@@ -82,7 +85,7 @@ impl Peer {
             None => false,
         };
         let translated = self.config.dialect.destination(text, multicast)?;
-        destination::parse(&translated, For::Subscribe)
+        destination::parse(&translated, For::Subscribe, &mut self.temporaries)
     }
 
     /// Whether a destination can be browsed.
@@ -125,6 +128,12 @@ impl Peer {
                 ),
             ));
         }
+        self.may_subscribe()?;
+        Ok(name)
+    }
+
+    /// Whether the peer may have one more subscription.
+    pub(super) fn may_subscribe(&self) -> Result<(), Refused> {
         let most = self.config.max_subscriptions;
         if self.subscriptions.len() >= most {
             return Err(Refused::new(
@@ -133,7 +142,7 @@ impl Peer {
             )
             .at_limit("limits.max_subscriptions_per_connection", None, most as u64));
         }
-        Ok(name)
+        Ok(())
     }
 
     pub(super) fn unsubscribe(
@@ -183,7 +192,7 @@ impl Peer {
 
     /// What a subscription that acknowledges by itself has been sent, though the socket has not taken
     /// it yet, still reaches the peer: it must not be given to another one.
-    fn settle_on_their_way(&mut self, id: SubscriptionId, requests: &mut Vec<Request>) {
+    pub(super) fn settle_on_their_way(&mut self, id: SubscriptionId, requests: &mut Vec<Request>) {
         let mode = self.subscriptions.get(id).map(|known| known.mode);
         if mode == Some(AckMode::Auto)
             && let Some(last) = self.on_their_way.last_of(id)
@@ -201,6 +210,7 @@ impl Peer {
     /// Forgets a subscription that has ended or was refused.
     pub(super) fn forget_subscription(&mut self, id: SubscriptionId) {
         if let Some(gone) = self.subscriptions.remove(id) {
+            self.temporaries.note(&gone.destination, false);
             let (kind, mode) = (gone.destination.kind(), gone.mode);
             add(
                 &mut self.report.subscriptions,
@@ -213,7 +223,7 @@ impl Peer {
 
     /// The first lines of each MESSAGE, up to the tag in its `ack` header if it has one. Since 1.1 a subscription always has an id; one is made up for
     /// a peer that gave none.
-    fn message_prefix(&self, name: Option<&[u8]>, mode: AckMode) -> Box<[u8]> {
+    pub(super) fn message_prefix(&self, name: Option<&[u8]>, mode: AckMode) -> Box<[u8]> {
         let mut prefix = Vec::new();
         begin(&mut prefix, Verb::Message);
         match name {

@@ -20,6 +20,8 @@ pub(super) struct Subscription {
     pub(super) browses: bool,
     /// What each of its MESSAGE frames starts with.
     pub(super) prefix: Box<[u8]>,
+    /// The session made it, so that replies to a temporary destination arrive.
+    pub(super) by_itself: bool,
     pub(super) outstanding: Outstanding,
     /// The last delivery whose bytes the socket took.
     pub(super) written: DeliveryTag,
@@ -361,6 +363,7 @@ mod tests {
             name: None,
             destination: DestinationName::queue("a").unwrap(),
             mode: AckMode::Auto,
+            by_itself: false,
             browses: false,
             prefix: Box::default(),
             outstanding: Outstanding::default(),
