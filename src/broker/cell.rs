@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -16,9 +17,9 @@ use super::pager::Wish;
 use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
-    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Now,
-    Priority, Queue, Sequence, StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey,
-    Topic,
+    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Message,
+    Now, Persist, Priority, Queue, Refusal, Sequence, StoredPage, SubscribeOptions, SubscriptionId,
+    SubscriptionKey, Topic,
 };
 use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
@@ -30,6 +31,8 @@ pub(super) struct Cell {
     pub(super) id: DestinationId,
     /// Whether what is sent here may have to go elsewhere as well.
     pub(super) is_routed: bool,
+    /// Whether it refuses at once what it has no room for.
+    rejects: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -71,8 +74,10 @@ impl Work {
     pub(super) fn run<R>(shared: &Shared, now: Now, task: impl FnOnce(&mut Self) -> R) -> R {
         let mut work = SPARE.with(RefCell::take).unwrap_or_default();
         let result = task(&mut work);
-        while let Some(forward) = work.forwards.pop() {
-            work.forward(shared, now, forward);
+        while !work.forwards.is_empty() {
+            for forward in std::mem::take(&mut work.forwards) {
+                work.forward(shared, now, forward);
+            }
         }
         for waker in work.wakers.drain(..) {
             waker.wake();
@@ -95,7 +100,11 @@ impl Work {
                 Destination::Queue(queue) => {
                     queue.enqueue_forwarded(now, forward, pressed, effects);
                 }
-                Destination::Topic(topic) => topic.publish(now, &forward.message, pressed, effects),
+                Destination::Topic(topic) => {
+                    topic.publish(now, &forward.message, pressed, effects);
+                    let remove = forward.remove.map(|at| Persist::Remove { at });
+                    effects.persist.extend(remove);
+                }
             }
         });
     }
@@ -115,6 +124,7 @@ impl Cell {
         };
         Self {
             is_routed: rules.concern(&name),
+            rejects: state.destination.rejects().into(),
             name,
             id,
             state: Mutex::new(state),
@@ -158,6 +168,34 @@ impl Cell {
             "there is nothing that it could be given"
         );
         key
+    }
+
+    /// Whether it refuses at once what it has no room for.
+    pub(super) fn rejects(&self) -> bool {
+        self.rejects.load(Ordering::Relaxed)
+    }
+
+    /// Changes how it treats its messages.
+    pub(super) fn set_policy(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: &mut Work,
+        now: Now,
+        policy: Arc<DestinationPolicy>,
+    ) {
+        self.with(shared, work, None, |state, effects, _| {
+            match &mut state.destination {
+                Destination::Queue(queue) => queue.set_policy(now, policy, effects),
+                Destination::Topic(topic) => topic.set_policy(policy, effects),
+            }
+            let rejects = state.destination.rejects();
+            self.rejects.store(rejects, Ordering::Relaxed);
+        });
+        // Senders that wait may find room now.
+        let mut state = self.state.lock();
+        let waiting = state.waiting.drain(..);
+        work.wakers
+            .extend(waiting.filter_map(|outbox| outbox.retry()));
     }
 
     /// Looks without changing anything.
@@ -214,16 +252,11 @@ impl Cell {
                 wakers.extend(state.pausing.drain(..).filter_map(|outbox| outbox.retry()));
             }
         }
+        if tally.dropped_letters > 0 {
+            shared.lost_letters.note(&self.name, tally.dropped_letters);
+        }
         shared.metrics.count(self.name.kind(), &tally);
         first
-    }
-
-    /// Lets senders that wait for room look again.
-    pub(super) fn retry_senders(&self, work: &mut Work) {
-        let mut state = self.state.lock();
-        let waiting = state.waiting.drain(..);
-        work.wakers
-            .extend(waiting.filter_map(|outbox| outbox.retry()));
     }
 
     /// Brings a page that the destination asked for.
@@ -303,19 +336,6 @@ impl State {
         }
     }
 
-    /// Changes how it treats its messages.
-    pub(super) fn set_policy(
-        &mut self,
-        now: Now,
-        policy: Arc<DestinationPolicy>,
-        effects: &mut Effects,
-    ) {
-        match &mut self.destination {
-            Destination::Queue(queue) => queue.set_policy(now, policy, effects),
-            Destination::Topic(topic) => topic.set_policy(policy, effects),
-        }
-    }
-
     /// Wakes this connection when there is room.
     pub(super) fn wait(&mut self, outbox: &Arc<Outbox>) {
         add(&mut self.waiting, outbox);
@@ -342,6 +362,21 @@ fn add(list: &mut Vec<Arc<Outbox>>, outbox: &Arc<Outbox>) {
 }
 
 impl Destination {
+    fn rejects(&self) -> bool {
+        match self {
+            Self::Queue(queue) => queue.rejects(),
+            Self::Topic(_) => false,
+        }
+    }
+
+    /// Refuses a message that there is no room for and whose sender is not to wait.
+    pub(super) fn refuses(&self, message: &Message) -> Result<(), Refusal> {
+        match self {
+            Self::Queue(queue) if queue.rejects() => queue.refuses(message).map_or(Ok(()), Err),
+            Self::Queue(_) | Self::Topic(_) => Ok(()),
+        }
+    }
+
     fn has_caught_up(&self) -> bool {
         match self {
             Self::Queue(queue) => queue.has_caught_up(),

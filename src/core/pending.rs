@@ -4,7 +4,9 @@
 
 mod removal;
 
-use std::collections::VecDeque;
+pub(super) use removal::Taken;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::id::Position;
@@ -77,6 +79,21 @@ impl Level {
     }
 }
 
+/// What happened while a page was on its way.
+#[derive(Debug, Default)]
+struct Apart {
+    /// Messages of transactions that were placed, which the page may bring.
+    late: Vec<Entry>,
+    /// Positions that were taken out, which the page may bring.
+    gone: BTreeSet<Position>,
+}
+
+impl Apart {
+    fn holds(&self, position: Position) -> bool {
+        self.gone.contains(&position) || self.late.iter().any(|entry| entry.position == position)
+    }
+}
+
 /// What the next message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -102,8 +119,8 @@ pub(super) struct Pending {
     reserved: Vec<Position>,
     /// A page was asked for and has not come: of which priority, and how long its tail was then.
     asked: Option<(Priority, u64)>,
-    /// Messages of transactions that were placed while a page was on its way, which may bring them.
-    late: Vec<Entry>,
+    /// What the page that is on its way must not bring.
+    apart: Option<Box<Apart>>,
     count: u64,
     bytes: u64,
     resident_bytes: u64,
@@ -133,7 +150,9 @@ impl Pending {
     pub(super) fn resident(&self) -> impl Iterator<Item = &Entry> {
         let others = self.others.iter().flat_map(|levels| levels.iter());
         let levels = others.chain([&self.normal]);
-        levels.flat_map(|level| &level.resident).chain(&self.late)
+        levels
+            .flat_map(|level| &level.resident)
+            .chain(self.apart.iter().flat_map(|apart| &apart.late))
     }
 
     /// Whether a new message has to wait on disk: because of its size, or because those before it do.
@@ -200,7 +219,7 @@ impl Pending {
 
     /// Keeps a message aside until the page has come.
     pub(super) fn keep_aside(&mut self, entry: Entry) {
-        self.late.push(entry);
+        self.apart.get_or_insert_default().late.push(entry);
     }
 
     /// Keeps a place for a message of a transaction that is being made durable: a page that is read
@@ -284,12 +303,10 @@ impl Pending {
         let mut brought = Tail::default();
         let mut resident_bytes = 0;
         let reserved = std::mem::take(&mut self.reserved);
-        let late = std::mem::take(&mut self.late);
+        let apart = self.apart.take().unwrap_or_default();
         let asked = self.asked.take().map(|(_, count)| count);
         let mut newest = self.newest;
-        let known = |position| {
-            reserved.contains(&position) || late.iter().any(|entry| entry.position == position)
-        };
+        let known = |position| reserved.contains(&position) || apart.holds(position);
         let level = self.level_mut(priority);
         for entry in entries.filter(|entry| !known(entry.position)) {
             brought.count += 1;
@@ -319,7 +336,7 @@ impl Pending {
         self.resident_bytes += resident_bytes;
         self.count = self.count.saturating_sub(gone.count);
         self.bytes = self.bytes.saturating_sub(gone.bytes);
-        late
+        apart.late
     }
 
     fn admit(&mut self, entry: &Entry) {

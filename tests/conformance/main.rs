@@ -19,6 +19,7 @@ mod dialects;
 mod errors;
 mod groups;
 mod limits;
+mod overflow;
 mod policies;
 mod prefetch;
 mod provoke;

@@ -207,8 +207,7 @@ impl Connection {
             self.pause(now);
         }
         if let Some((refusal, since, request)) = parked {
-            self.no_room.get_or_insert(refusal);
-            self.park(since, request);
+            self.park_full(refusal, since, request);
         }
     }
 

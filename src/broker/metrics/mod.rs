@@ -355,7 +355,7 @@ impl Metrics {
         if kind == Kind::Queue {
             add(&self.removed.acked, tally.accepted);
             add(&self.removed.expired, tally.expired);
-            let moved = tally.dead_lettered + tally.expired_letters;
+            let moved = tally.dead_lettered + tally.expired_letters + tally.retried;
             add(&self.removed.moved, moved);
             add(&self.removed.dropped, tally.dropped);
         }

@@ -17,6 +17,7 @@ mod groups;
 mod horizon;
 mod letters;
 mod overflow;
+mod retry;
 mod serve;
 mod settle;
 mod transact;

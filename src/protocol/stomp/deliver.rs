@@ -8,7 +8,7 @@ use super::session::{Peer, Stage};
 use crate::codec::stomp::{Version, escape, number, relax};
 use crate::core::{
     AckMode, ConnectionId, Delivery, DeliveryTag, DestinationName, Encoded, Form, MessageId,
-    Outcome, Provenance, Request, SubscriptionId, Tags,
+    Outcome, Provenance, Request, SubscriptionId, Tags, Timestamp,
 };
 use crate::protocol::report::{add, kind_index};
 
@@ -77,7 +77,7 @@ impl Peer {
         let concrete = delivery.concrete.as_deref().unwrap_or(named);
         if let Some(provenance) = &message.provenance {
             write_line(buffer, b"destination:", concrete, self.version);
-            write_provenance(buffer, provenance, self.version);
+            write_provenance(buffer, provenance, message.expiration, self.version);
             write_lines(buffer, encoded, self.version, is_told_by_provenance);
             self.transmit.push(&body_with_nul(encoded));
         } else if let Some(sent_to) = &message.sent_to {
@@ -235,14 +235,22 @@ fn is_told_by_provenance(name: &[u8]) -> bool {
             | b"dlqDeliveryCount"
             | b"dlqFirstFailure"
             | b"dlqLastFailure"
+            | b"dlqLastConsumer"
             | b"originalExpiration"
             | b"originalDeliveryMode"
     )
 }
 
 /// Appends where a dead letter comes from, in the words of `ActiveMQ` where it has some.
-fn write_provenance(buffer: &mut Vec<u8>, provenance: &Provenance, version: Version) {
-    buffer.extend_from_slice(b"expires:0\npersistent:true\n");
+fn write_provenance(
+    buffer: &mut Vec<u8>,
+    provenance: &Provenance,
+    expiration: Option<Timestamp>,
+    version: Version,
+) {
+    buffer.extend_from_slice(b"expires:");
+    number(buffer, expiration.map_or(0, |at| at.0));
+    buffer.extend_from_slice(b"\npersistent:true\n");
     write_line(
         buffer,
         b"original-destination:",
@@ -263,6 +271,10 @@ fn write_provenance(buffer: &mut Vec<u8>, provenance: &Provenance, version: Vers
     ] {
         buffer.extend_from_slice(name);
         number(buffer, value);
+    }
+    if let Some(consumer) = &provenance.last_consumer {
+        buffer.extend_from_slice(b"\ndlqLastConsumer:");
+        escape(buffer, consumer.as_bytes(), version);
     }
     if let Some(expiration) = provenance.expiration {
         buffer.extend_from_slice(b"\noriginalExpiration:");
