@@ -14,6 +14,7 @@
 mod browse;
 mod consumers;
 mod damage;
+mod dead_letters;
 mod destinations;
 mod dialects;
 mod errors;
