@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -17,9 +17,9 @@ use super::pager::Wish;
 use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
-    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Now,
-    Priority, Queue, Request, Sequence, StoredPage, SubscribeOptions, SubscriptionId,
-    SubscriptionKey, Tick, Topic,
+    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Message,
+    Now, Persist, Priority, Queue, Refusal, Request, Sequence, StoredPage, SubscribeOptions,
+    SubscriptionId, SubscriptionKey, Tick, Topic,
 };
 use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
@@ -33,6 +33,8 @@ pub(super) struct Cell {
     pub(super) is_routed: bool,
     /// How many messages are on their way from here to other destinations, with their last change here.
     leaving: AtomicU32,
+    /// Whether it refuses at once what it has no room for.
+    rejects: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -86,9 +88,11 @@ impl Work {
     pub(super) fn run<R>(shared: &Shared, now: Now, task: impl FnOnce(&mut Self) -> R) -> R {
         let mut work = SPARE.with(RefCell::take).unwrap_or_default();
         let result = task(&mut work);
-        while let Some((from, forward)) = work.forwards.pop() {
-            work.forward(shared, now, forward);
-            from.leaving.fetch_sub(1, Ordering::Release);
+        while !work.forwards.is_empty() {
+            for (from, forward) in std::mem::take(&mut work.forwards) {
+                work.forward(shared, now, forward);
+                from.leaving.fetch_sub(1, Ordering::Release);
+            }
         }
         for waker in work.wakers.drain(..) {
             waker.wake();
@@ -118,6 +122,8 @@ impl Work {
                     }
                     Destination::Topic(topic) => {
                         topic.publish(now, &forward.message, pressed, effects);
+                        let remove = forward.remove.map(|at| Persist::Remove { at });
+                        effects.persist.extend(remove);
                     }
                 }
             });
@@ -142,6 +148,7 @@ impl Cell {
         };
         Self {
             is_routed: rules.concern(&name),
+            rejects: state.destination.rejects().into(),
             name,
             id,
             leaving: AtomicU32::new(0),
@@ -227,6 +234,34 @@ impl Cell {
         self.state.lock().gone
     }
 
+    /// Whether it refuses at once what it has no room for.
+    pub(super) fn rejects(&self) -> bool {
+        self.rejects.load(Ordering::Relaxed)
+    }
+
+    /// Changes how it treats its messages.
+    pub(super) fn set_policy(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: &mut Work,
+        now: Now,
+        policy: Arc<DestinationPolicy>,
+    ) {
+        self.with(shared, work, None, |state, effects, _| {
+            match &mut state.destination {
+                Destination::Queue(queue) => queue.set_policy(now, policy, effects),
+                Destination::Topic(topic) => topic.set_policy(policy, effects),
+            }
+            let rejects = state.destination.rejects();
+            self.rejects.store(rejects, Ordering::Relaxed);
+        });
+        // Senders that wait may find room now.
+        let mut state = self.state.lock();
+        let waiting = state.waiting.drain(..);
+        work.wakers
+            .extend(waiting.filter_map(|outbox| outbox.retry()));
+    }
+
     /// Looks without changing anything.
     pub(super) fn look<R>(&self, look: impl FnOnce(&Destination) -> R) -> R {
         look(&self.state.lock().destination)
@@ -287,16 +322,11 @@ impl Cell {
                 wakers.extend(state.pausing.drain(..).filter_map(|outbox| outbox.retry()));
             }
         }
+        if tally.dropped_letters > 0 {
+            shared.lost_letters.note(&self.name, tally.dropped_letters);
+        }
         shared.metrics.count(self.name.kind(), &tally);
         first
-    }
-
-    /// Lets senders that wait for room look again.
-    pub(super) fn retry_senders(&self, work: &mut Work) {
-        let mut state = self.state.lock();
-        let waiting = state.waiting.drain(..);
-        work.wakers
-            .extend(waiting.filter_map(|outbox| outbox.retry()));
     }
 
     /// Brings a page that the destination asked for.
@@ -390,19 +420,6 @@ impl State {
         }
     }
 
-    /// Changes how it treats its messages.
-    pub(super) fn set_policy(
-        &mut self,
-        now: Now,
-        policy: Arc<DestinationPolicy>,
-        effects: &mut Effects,
-    ) {
-        match &mut self.destination {
-            Destination::Queue(queue) => queue.set_policy(now, policy, effects),
-            Destination::Topic(topic) => topic.set_policy(policy, effects),
-        }
-    }
-
     /// Wakes this connection when there is room.
     pub(super) fn wait(&mut self, outbox: &Arc<Outbox>) {
         add(&mut self.waiting, outbox);
@@ -450,6 +467,21 @@ impl Destination {
         match self {
             Self::Queue(queue) => queue.declare(effects),
             Self::Topic(topic) => topic.declare(effects),
+        }
+    }
+
+    fn rejects(&self) -> bool {
+        match self {
+            Self::Queue(queue) => queue.rejects(),
+            Self::Topic(_) => false,
+        }
+    }
+
+    /// Refuses a message that there is no room for and whose sender is not to wait.
+    pub(super) fn refuses(&self, message: &Message) -> Result<(), Refusal> {
+        match self {
+            Self::Queue(queue) if queue.rejects() => queue.refuses(message).map_or(Ok(()), Err),
+            Self::Queue(_) | Self::Topic(_) => Ok(()),
         }
     }
 

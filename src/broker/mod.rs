@@ -9,6 +9,7 @@ mod clock;
 mod collection;
 mod config;
 mod connection;
+mod dead_letters;
 mod error;
 mod flow;
 mod groups;
@@ -33,6 +34,7 @@ use parking_lot::Mutex;
 use crate::core::{ConnectionId, Kind};
 use crate::store::{MemoryStore, Store, Writer};
 use cell::{Destination, Work};
+use dead_letters::LostLetters;
 use flow::Flow;
 use pager::Pager;
 use policies::PolicyTable;
@@ -62,6 +64,8 @@ pub struct Broker {
     epoch: u32,
     connections: AtomicU32,
     pager: Mutex<Option<JoinHandle<()>>>,
+    /// Held while dead letters are sent back.
+    retrying: Mutex<()>,
 }
 
 impl Broker {
@@ -121,6 +125,7 @@ impl Broker {
             reader,
             pager: Arc::new(Pager::default()),
             metrics,
+            lost_letters: LostLetters::default(),
             read_failed: false.into(),
         });
         recovery::restore(&shared, found.destinations);
@@ -131,6 +136,7 @@ impl Broker {
             epoch: found.starts,
             connections,
             pager: Mutex::new(None),
+            retrying: Mutex::default(),
         })
     }
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Broker;
-use super::cell::{Cell, Work};
-use super::shared::Shared;
-use crate::core::{DestinationName, DestinationPolicy, Now, Policies, PolicyRule};
+use super::cell::Work;
+use crate::core::{DestinationName, DestinationPolicy, Policies, PolicyRule};
 
 /// The settings of all destinations. Locked for a moment where a destination comes to life.
 #[derive(Debug)]
@@ -46,7 +45,8 @@ impl Broker {
         let now = shared.clock.now();
         Work::run(shared, now, |work| {
             for cell in shared.registry.snapshot() {
-                set_policy(shared, work, now, &cell);
+                let policy = shared.policies.of(&cell.name);
+                cell.set_policy(shared, work, now, policy);
             }
         });
     }
@@ -55,13 +55,4 @@ impl Broker {
     pub fn policy_of(&self, name: &DestinationName) -> Arc<DestinationPolicy> {
         self.shared.policies.of(name)
     }
-}
-
-fn set_policy(shared: &Shared, work: &mut Work, now: Now, cell: &Arc<Cell>) {
-    let policy = shared.policies.of(&cell.name);
-    cell.with(shared, work, None, |state, effects, _| {
-        state.set_policy(now, policy, effects);
-    });
-    // Senders that wait may find room now.
-    cell.retry_senders(work);
 }

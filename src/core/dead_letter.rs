@@ -1,12 +1,16 @@
 //! Messages that nobody could work on: where they go, and what they carry with them when they arrive
 //! there in place of the original.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::destination::{DestinationName, Kind};
 use super::error::NameError;
+use super::id::MessageId;
 use super::message::{DeliveryState, Message, Provenance};
 use super::policy::changes;
+use super::property::Described;
+use super::selector::{Selector, Value};
 use super::time::Timestamp;
 
 /// Why a message whose time is over was given up.
@@ -169,6 +173,76 @@ pub(super) fn dead_letter(
         })),
         ..message.clone()
     })
+}
+
+/// What a dead letter was before, and where it was: to be tried there again. An expiration that is
+/// over is not taken up again, or nobody would see it.
+pub(super) fn revive(message: &Message, now: Timestamp) -> Option<(DestinationName, Arc<Message>)> {
+    let provenance = message.provenance.as_deref()?;
+    let expiration = provenance.expiration.filter(|at| *at > now);
+    let encoded = if expiration == provenance.expiration {
+        message.encoded.clone()
+    } else {
+        message.encoded.without_expiration()
+    };
+    let revived = Message {
+        persistent: provenance.was_persistent,
+        expiration,
+        encoded,
+        provenance: None,
+        ..message.clone()
+    };
+    Some((provenance.origin.clone(), Arc::new(revived)))
+}
+
+/// Which dead letters are meant.
+#[derive(Clone, Debug)]
+pub enum LetterFilter {
+    /// All.
+    All,
+    /// Those that a selector matches; it sees what MESSAGE says of dead letters, too.
+    Matching(Selector),
+    /// These.
+    Ids(BTreeSet<MessageId>),
+}
+
+impl LetterFilter {
+    /// Whether a message is meant and is a dead letter at all.
+    pub fn includes(&self, message: &Message) -> bool {
+        message.provenance.is_some()
+            && match self {
+                Self::All => true,
+                Self::Ids(ids) => ids.contains(&message.id),
+                Self::Matching(selector) => selector.matches(&Described {
+                    message,
+                    state: DeliveryState::default(),
+                }),
+            }
+    }
+}
+
+impl Provenance {
+    /// What MESSAGE says of a dead letter, by the names of its headers.
+    pub(super) fn property(&self, name: &str) -> Option<Value<'_>> {
+        let number = |number: u64| i64::try_from(number).ok().map(Value::Integer);
+        match name {
+            "dlqReason" | "dlqDeliveryFailureCause" => {
+                Some(Value::Text(self.cause.as_str().into()))
+            }
+            "dlqDeliveryCount" => number(self.delivery_count.into()),
+            "dlqFirstFailure" => number(self.first_failure.0),
+            "dlqLastFailure" => number(self.last_failure.0),
+            "dlqLastConsumer" => {
+                let consumer = self.last_consumer.as_deref();
+                consumer.map(|consumer| Value::Text(consumer.into()))
+            }
+            "originalExpiration" => self.expiration.and_then(|at| number(at.0)),
+            "originalDeliveryMode" => {
+                (!self.was_persistent).then(|| Value::Text("NON_PERSISTENT".into()))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

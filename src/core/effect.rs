@@ -97,6 +97,8 @@ pub struct Tally {
     pub deleted: u64,
     /// Messages moved to a dead-letter queue because their time was over.
     pub expired_letters: u64,
+    /// Dead letters that went back to where they came from.
+    pub retried: u64,
     /// Messages that were taken and then dropped: for others, or because nobody wants dead letters.
     pub dropped: u64,
     /// Dead letters among them, which made room for others.

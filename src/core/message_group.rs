@@ -304,6 +304,14 @@ impl Groups {
         Some(taken)
     }
 
+    /// Takes a message out of the line, wherever it stands there.
+    pub(super) fn take_at(&mut self, key: GroupKey, position: Position) -> Option<Slot> {
+        let taken = self.get_mut(key)?.line.take_at(position)?;
+        self.waiting -= 1;
+        self.relist(key);
+        Some(taken.slot)
+    }
+
     /// A place in line, to bring a message back from disk.
     pub(super) fn slot_mut(&mut self, key: GroupKey, position: Position) -> Option<&mut Slot> {
         self.get_mut(key)?.line.slot_mut(position)

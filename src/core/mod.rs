@@ -35,7 +35,7 @@ mod window;
 
 pub use advisory::Event;
 pub use compose::Composition;
-pub use dead_letter::{DeadLetterChange, DeadLetterPolicy, NameTemplate};
+pub use dead_letter::{DeadLetterChange, DeadLetterPolicy, LetterFilter, NameTemplate};
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
 pub use effect::{Effects, Forward, PageReader, PageRequest, SubscriptionKey, Tally};

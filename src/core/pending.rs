@@ -4,7 +4,9 @@
 
 mod removal;
 
-use std::collections::VecDeque;
+pub(super) use removal::Taken;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::id::Position;
@@ -77,6 +79,27 @@ impl Level {
     }
 }
 
+/// What happened while a page was on its way.
+#[derive(Debug, Default)]
+struct Apart {
+    /// Messages of transactions that were placed, which the page may bring.
+    late: Vec<Entry>,
+    /// Positions that were taken out, which the page may bring.
+    gone: BTreeSet<Position>,
+    /// All up to here were taken out.
+    gone_through: Position,
+}
+
+impl Apart {
+    fn holds(&self, position: Position) -> bool {
+        position <= self.gone_through || self.gone.contains(&position) || self.is_late(position)
+    }
+
+    fn is_late(&self, position: Position) -> bool {
+        self.late.iter().any(|entry| entry.position == position)
+    }
+}
+
 /// What the next message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -102,10 +125,8 @@ pub(super) struct Pending {
     reserved: Vec<Position>,
     /// A page was asked for and has not come: of which priority, and how long its tail was then.
     asked: Option<(Priority, u64)>,
-    /// What that page brings up to here was dropped meanwhile.
-    dropped: Position,
-    /// Messages of transactions that were placed while a page was on its way, which may bring them.
-    late: Vec<Entry>,
+    /// What the page that is on its way must not bring.
+    apart: Option<Box<Apart>>,
     count: u64,
     bytes: u64,
     resident_bytes: u64,
@@ -135,7 +156,9 @@ impl Pending {
     pub(super) fn resident(&self) -> impl Iterator<Item = &Entry> {
         let others = self.others.iter().flat_map(|levels| levels.iter());
         let levels = others.chain([&self.normal]);
-        levels.flat_map(|level| &level.resident).chain(&self.late)
+        levels
+            .flat_map(|level| &level.resident)
+            .chain(self.apart.iter().flat_map(|apart| &apart.late))
     }
 
     /// Whether a new message has to wait on disk: because of its size, or because those before it do.
@@ -202,7 +225,7 @@ impl Pending {
 
     /// Keeps a message aside until the page has come.
     pub(super) fn keep_aside(&mut self, entry: Entry) {
-        self.late.push(entry);
+        self.apart.get_or_insert_default().late.push(entry);
     }
 
     /// Keeps a place for a message of a transaction that is being made durable: a page that is read
@@ -286,15 +309,10 @@ impl Pending {
         let mut brought = Tail::default();
         let mut resident_bytes = 0;
         let reserved = std::mem::take(&mut self.reserved);
-        let late = std::mem::take(&mut self.late);
+        let apart = self.apart.take().unwrap_or_default();
         let asked = self.asked.take().map(|(_, count)| count);
         let mut newest = self.newest;
-        let dropped = std::mem::take(&mut self.dropped);
-        let known = |position| {
-            position <= dropped
-                || reserved.contains(&position)
-                || late.iter().any(|entry| entry.position == position)
-        };
+        let known = |position| reserved.contains(&position) || apart.holds(position);
         let level = self.level_mut(priority);
         for entry in entries.filter(|entry| !known(entry.position)) {
             brought.count += 1;
@@ -309,7 +327,7 @@ impl Pending {
         if exhausted && brought.count == 0 && asked == Some(level.tail.count) {
             gone = level.tail;
         }
-        level.tail.from = if dropped == Position(0) {
+        level.tail.from = if apart.gone_through == Position(0) {
             resume_at
         } else {
             resume_at.max(level.tail.from)
@@ -328,7 +346,7 @@ impl Pending {
         self.resident_bytes += resident_bytes;
         self.count = self.count.saturating_sub(gone.count);
         self.bytes = self.bytes.saturating_sub(gone.bytes);
-        late
+        apart.late
     }
 
     /// Nothing up to a position is to wait on disk only from here on.
@@ -369,7 +387,10 @@ impl Pending {
         bytes: u64,
     ) -> bool {
         let elsewhere = self.reserved.contains(&position)
-            || self.late.iter().any(|entry| entry.position == position);
+            || self
+                .apart
+                .as_ref()
+                .is_some_and(|apart| apart.is_late(position));
         let tail = self.level(priority).map(|level| level.tail);
         let here = |tail: &Tail| tail.count > 0 && tail.from <= position;
         if elsewhere || !tail.as_ref().is_some_and(here) {
@@ -384,7 +405,8 @@ impl Pending {
         self.bytes = self.bytes.saturating_sub(bytes);
         self.note_level(priority);
         if self.asked.is_some() {
-            self.dropped = self.dropped.max(position);
+            let apart = self.apart.get_or_insert_default();
+            apart.gone_through = apart.gone_through.max(position);
         }
         true
     }
@@ -403,7 +425,8 @@ impl Pending {
 
     /// Bytes of what was kept aside for a page.
     pub(super) fn late_bytes(&self) -> u64 {
-        self.late.iter().map(Entry::bytes).sum()
+        let late = self.apart.iter().flat_map(|apart| &apart.late);
+        late.map(Entry::bytes).sum()
     }
 
     /// Forgets all that waits. Places that transactions have stay theirs.

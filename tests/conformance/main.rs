@@ -14,11 +14,13 @@
 mod browse;
 mod consumers;
 mod damage;
+mod dead_letters;
 mod destinations;
 mod dialects;
 mod errors;
 mod groups;
 mod limits;
+mod overflow;
 mod policies;
 mod prefetch;
 mod provoke;

@@ -208,8 +208,7 @@ impl Connection {
             self.pause(now);
         }
         if let Some((refusal, since, request)) = parked {
-            self.no_room.get_or_insert(refusal);
-            self.park(since, request);
+            self.park_full(refusal, since, request);
         }
         if let Some((since, request)) = next {
             self.run_again(work, now, cell, (since, request), rest, completions);

@@ -38,8 +38,10 @@ impl Connection {
             Err(refusal) => return refuse(completions, token, refusal),
         };
         if let Err(refusal) = self.admit_to_all(work, message, &targets) {
-            self.no_room.get_or_insert(refusal);
-            return self.park(since, request);
+            if matches!(refusal, Refusal::Full { .. }) {
+                return self.park_full(refusal, since, request);
+            }
+            return refuse(completions, token, refusal);
         }
         let persistent = message.persistent;
         let pressed = self.shared.flow.pressed();
@@ -120,7 +122,9 @@ impl Connection {
                     return None;
                 };
                 let refusal = queue.refuses(message).filter(|_| !state.gone)?;
-                state.wait(&self.outbox);
+                if matches!(refusal, Refusal::Full { .. }) {
+                    state.wait(&self.outbox);
+                }
                 Some(refusal)
             });
             refusal.map_or(Ok(()), Err)?;

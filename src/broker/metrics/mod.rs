@@ -357,7 +357,7 @@ impl Metrics {
             add(&self.removed.expired, tally.expired);
             add(&self.removed.purged, tally.purged);
             add(&self.removed.deleted, tally.deleted);
-            let moved = tally.dead_lettered + tally.expired_letters;
+            let moved = tally.dead_lettered + tally.expired_letters + tally.retried;
             add(&self.removed.moved, moved);
             add(&self.removed.dropped, tally.dropped);
         }

@@ -101,6 +101,14 @@ impl Line {
         self.0.iter().map(|waiting| &waiting.slot)
     }
 
+    pub(super) fn take_at(&mut self, position: Position) -> Option<Waiting> {
+        let at = self
+            .0
+            .binary_search_by_key(&position, |waiting| waiting.position)
+            .ok()?;
+        self.0.remove(at)
+    }
+
     pub(super) fn slot_mut(&mut self, position: Position) -> Option<&mut Slot> {
         let at = self
             .0

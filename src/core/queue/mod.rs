@@ -19,6 +19,7 @@ mod letters;
 mod life;
 mod overflow;
 mod purge;
+mod retry;
 mod serve;
 mod settle;
 mod transact;

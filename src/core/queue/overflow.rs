@@ -40,6 +40,11 @@ impl Queue {
         }
     }
 
+    /// Whether it refuses at once what it has no room for.
+    pub fn rejects(&self) -> bool {
+        self.policy.when_full == WhenFull::Reject
+    }
+
     /// Whether a message is taken only to be dropped.
     pub(super) fn drops(&self, message: &Message) -> bool {
         self.policy.when_full == WhenFull::DropNewest && self.reached(message).is_some()

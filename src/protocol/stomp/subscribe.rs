@@ -1,5 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
+use std::sync::Arc;
+
 use super::deliver::{settle_written, write_ack_prefix};
 use super::destination::{self, Purpose as For};
 use super::dialect::is_multicast;
@@ -42,6 +44,7 @@ impl Peer {
         }
         self.take_over(&destination, requests);
         let name = self.new_name(headers)?;
+        options.name = Some(self.known_as(name.as_deref()));
         let kind = destination.kind();
         let subscription = Subscription {
             prefix: self.message_prefix(name.as_deref(), mode),
@@ -218,6 +221,16 @@ impl Peer {
                 mode_index(mode),
                 -1,
             );
+        }
+    }
+
+    /// What operators may call the next subscription: the session and the name of it there, of which
+    /// the client may have chosen anything.
+    fn known_as(&self, name: Option<&[u8]>) -> Arc<str> {
+        let session = self.id.0;
+        match name {
+            Some(name) => format!("ID-{session}/{}", shown(name)).into(),
+            None => format!("ID-{session}/auto-{}", self.subscriptions.next_id().0).into(),
         }
     }
 
