@@ -17,8 +17,8 @@ use super::pager::Wish;
 use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
-    DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Request, Sequence, StoredPage,
-    SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
+    DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Request, Sequence,
+    StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
 };
 use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
@@ -266,7 +266,8 @@ impl Cell {
             let count = u32::try_from(effects.forwards.len()).unwrap_or(u32::MAX);
             self.leaving.fetch_add(count, Ordering::Relaxed);
             let forwards = effects.forwards.drain(..);
-            work.forwards.extend(forwards.map(|forward| (Arc::clone(self), forward)));
+            work.forwards
+                .extend(forwards.map(|forward| (Arc::clone(self), forward)));
         }
         let tally = std::mem::take(&mut effects.tally);
         wakers.extend(shared.flow.book(tally.memory_delta));

@@ -53,7 +53,9 @@ impl Collection {
     fn next(&self, now: Now) -> Option<Arc<Cell>> {
         let mut due = self.due.lock();
         loop {
-            let first = due.first_entry().filter(|first| first.key().0 <= now.tick)?;
+            let first = due
+                .first_entry()
+                .filter(|first| first.key().0 <= now.tick)?;
             if let Some(cell) = first.remove().upgrade() {
                 return Some(cell);
             }

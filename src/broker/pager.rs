@@ -70,7 +70,9 @@ impl Pager {
             // A page is read at once, unless it is for something certain; only when that brings nothing
             // does it depend on the log.
             Wish::Page(_) => writer.last_sequence(),
-            Wish::Horizon(_) | Wish::Purge { .. } => writer.sync(&(Arc::clone(self) as Arc<dyn Durable>)),
+            Wish::Horizon(_) | Wish::Purge { .. } => {
+                writer.sync(&(Arc::clone(self) as Arc<dyn Durable>))
+            }
         };
         let mut inner = self.inner.lock();
         inner.tasks.push_back(Task { cell, wish, after });

@@ -13,6 +13,7 @@ use rustc_hash::FxBuildHasher;
 use super::cell::{Cell, Destination, State, Work};
 use super::collection::Collection;
 use super::config::BrokerConfig;
+use super::metrics;
 use super::routing::Rules;
 use super::shared::Shared;
 use super::spanning::Wildcards;
@@ -202,12 +203,7 @@ impl Registry {
     }
 
     /// The destination of that name, made for this reason if it is not there.
-    pub(super) fn make(
-        &self,
-        name: &DestinationName,
-        birth: Birth,
-        shared: &Shared,
-    ) -> Arc<Cell> {
+    pub(super) fn make(&self, name: &DestinationName, birth: Birth, shared: &Shared) -> Arc<Cell> {
         let entry = self.cells.entry(name.clone()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Relaxed);
             let id = DestinationId(self.next_id.fetch_add(1, Ordering::Relaxed));
@@ -236,7 +232,7 @@ impl Registry {
                 });
             });
             let cause = birth.word();
-            shared.metrics.created_destinations(name.kind(), cause);
+            metrics::life::created(name.kind(), cause);
             if name.is_temporary() {
                 tracing::debug!(target: "tidegate::destination", %name, cause, "created");
             } else {
@@ -270,7 +266,7 @@ impl Registry {
             });
         }
         let cause = death.word();
-        shared.metrics.removed_destinations(cell.name.kind(), cause);
+        metrics::life::removed(cell.name.kind(), cause);
         if cell.name.is_temporary() {
             tracing::debug!(target: "tidegate::destination", name = %cell.name, cause, "removed");
         } else {

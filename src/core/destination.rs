@@ -180,7 +180,10 @@ mod tests {
         assert_eq!(own.to_string(), "temp-queue://ID:7:3");
         assert_eq!(own.owner(), Some((ConnectionId(7), 3)));
         assert_ne!(own, DestinationName::queue("ID:7:3").unwrap());
-        assert_eq!(own, DestinationName::temporary(Kind::Queue, "ID:7:3").unwrap());
+        assert_eq!(
+            own,
+            DestinationName::temporary(Kind::Queue, "ID:7:3").unwrap()
+        );
         assert_eq!(DestinationName::queue("ID:7:3").unwrap().owner(), None);
         for other in ["ID:7:03", "ID:7", "7:3", "ID:7:x", "ID:+7:3"] {
             let name = DestinationName::temporary(Kind::Queue, other).unwrap();

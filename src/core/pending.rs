@@ -2,6 +2,8 @@
 //! each priority is in memory; what does not fit the memory window is a tail that is only counted
 //! here and read back from the store page by page.
 
+mod purge;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -86,6 +88,18 @@ pub(super) enum Next {
     OnDisk(Position, Priority),
 }
 
+/// A page that was asked for.
+#[derive(Debug)]
+struct Asked {
+    priority: Priority,
+    /// How long the tail was then.
+    count: u64,
+    /// What the page brings up to here was dropped meanwhile.
+    dropped: Position,
+    /// Messages of transactions that were placed meanwhile, which the page may bring.
+    late: Vec<Entry>,
+}
+
 /// Waiting messages. Memory of an empty one: one deque without a buffer.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -98,12 +112,8 @@ pub(super) struct Pending {
     newest: Position,
     /// Positions that a committing transaction has reserved and not filled yet.
     reserved: Vec<Position>,
-    /// A page was asked for and has not come: of which priority, and how long its tail was then.
-    asked: Option<(Priority, u64)>,
-    /// What that page brings up to here was dropped meanwhile.
-    dropped: Position,
-    /// Messages of transactions that were placed while a page was on its way, which may bring them.
-    late: Vec<Entry>,
+    /// A page was asked for and has not come.
+    asked: Option<Box<Asked>>,
     count: u64,
     bytes: u64,
     resident_bytes: u64,
@@ -133,7 +143,7 @@ impl Pending {
     pub(super) fn resident(&self) -> impl Iterator<Item = &Entry> {
         let others = self.others.iter().flat_map(|levels| levels.iter());
         let levels = others.chain([&self.normal]);
-        levels.flat_map(|level| &level.resident).chain(&self.late)
+        levels.flat_map(|level| &level.resident).chain(self.late())
     }
 
     /// Whether a new message has to wait on disk: because of its size, or because those before it do.
@@ -192,7 +202,9 @@ impl Pending {
     /// Whether a message of a transaction that belongs there has to be kept aside: a page is on its way
     /// that may bring it, or may pass it by.
     pub(super) fn awaits_page(&self, position: Position, priority: Priority) -> bool {
-        self.asked.is_some_and(|(asked, _)| asked == priority)
+        self.asked
+            .as_ref()
+            .is_some_and(|asked| asked.priority == priority)
             && self
                 .level(priority)
                 .is_some_and(|level| level.tail.count > 0 && level.tail.from <= position)
@@ -200,7 +212,9 @@ impl Pending {
 
     /// Keeps a message aside until the page has come.
     pub(super) fn keep_aside(&mut self, entry: Entry) {
-        self.late.push(entry);
+        if let Some(asked) = &mut self.asked {
+            asked.late.push(entry);
+        }
     }
 
     /// Keeps a place for a message of a transaction that is being made durable: a page that is read
@@ -264,7 +278,12 @@ impl Pending {
             return None;
         }
         let (from, count) = (level.tail.from, level.tail.count);
-        self.asked = Some((priority, count));
+        self.asked = Some(Box::new(Asked {
+            priority,
+            count,
+            dropped: Position(0),
+            late: Vec::new(),
+        }));
         Some((from, priority))
     }
 
@@ -280,10 +299,10 @@ impl Pending {
         let mut brought = Tail::default();
         let mut resident_bytes = 0;
         let reserved = std::mem::take(&mut self.reserved);
-        let late = std::mem::take(&mut self.late);
-        let asked = self.asked.take().map(|(_, count)| count);
+        let asked = self.asked.take();
+        let count = asked.as_ref().map(|asked| asked.count);
+        let (dropped, late) = asked.map_or_else(Default::default, |a| (a.dropped, a.late));
         let mut newest = self.newest;
-        let dropped = std::mem::take(&mut self.dropped);
         let known = |position| {
             position <= dropped
                 || reserved.contains(&position)
@@ -300,7 +319,7 @@ impl Pending {
         // Counted but not there any more: the store is the truth. What was added to the tail since the
         // page was asked for need not have been there to read.
         let mut gone = Tail::default();
-        if exhausted && brought.count == 0 && asked == Some(level.tail.count) {
+        if exhausted && brought.count == 0 && count == Some(level.tail.count) {
             gone = level.tail;
         }
         level.tail.from = if dropped == Position(0) {
@@ -325,88 +344,13 @@ impl Pending {
         late
     }
 
-    /// Nothing up to a position is to wait on disk only from here on.
-    pub(super) fn pass_all(&mut self, until: Position) {
-        self.newest = self.newest.max(until);
-    }
-
-    /// Takes out at most so many of those in memory up to a position.
-    pub(super) fn take_up_to(&mut self, until: Position, most: usize) -> Vec<Entry> {
-        let mut taken = Vec::new();
-        for number in (0..Priority::COUNT).filter_map(|number| i64::try_from(number).ok()) {
-            let priority = Priority::clamped(number);
-            if self.level(priority).is_none_or(|l| l.resident.is_empty()) {
-                continue;
-            }
-            let level = self.level_mut(priority);
-            let up_to = |entry: &mut Entry| entry.position <= until;
-            while taken.len() < most
-                && let Some(entry) = level.resident.pop_front_if(up_to)
-            {
-                taken.push(entry);
-            }
-            self.note_level(priority);
-        }
-        let bytes: u64 = taken.iter().map(Entry::bytes).sum();
-        self.count -= taken.len() as u64;
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.resident_bytes -= bytes;
-        taken
-    }
-
-    /// Forgets a message that waits on disk only, of which all before it are gone. Returns false if it
-    /// does not.
-    pub(super) fn drop_on_disk(
-        &mut self,
-        position: Position,
-        priority: Priority,
-        bytes: u64,
-    ) -> bool {
-        let elsewhere = self.reserved.contains(&position)
-            || self.late.iter().any(|entry| entry.position == position);
-        let tail = self.level(priority).map(|level| level.tail);
-        let here = |tail: &Tail| tail.count > 0 && tail.from <= position;
-        if elsewhere || !tail.as_ref().is_some_and(here) {
-            return false;
-        }
-        let tail = &mut self.level_mut(priority).tail;
-        tail.from = position.next();
-        tail.count -= 1;
-        let bytes = bytes.min(tail.bytes);
-        tail.bytes -= bytes;
-        self.count -= 1;
-        self.bytes = self.bytes.saturating_sub(bytes);
-        self.note_level(priority);
-        if self.asked.is_some() {
-            self.dropped = self.dropped.max(position);
-        }
-        true
-    }
-
-    /// Notes whether a priority has messages.
-    fn note_level(&mut self, priority: Priority) {
-        if self.level(priority).is_none_or(Level::is_empty) {
-            self.occupied &= !(1 << priority.get());
-        }
-    }
-
     /// Whether transactions under way have places here.
     pub(super) fn has_reserved(&self) -> bool {
         !self.reserved.is_empty()
     }
 
-    /// Bytes of what was kept aside for a page.
-    pub(super) fn late_bytes(&self) -> u64 {
-        self.late.iter().map(Entry::bytes).sum()
-    }
-
-    /// Forgets all that waits. Places that transactions have stay theirs.
-    pub(super) fn clear(&mut self) {
-        let reserved = std::mem::take(&mut self.reserved);
-        *self = Self {
-            reserved,
-            ..Self::default()
-        };
+    fn late(&self) -> impl Iterator<Item = &Entry> {
+        self.asked.iter().flat_map(|asked| &asked.late)
     }
 
     fn admit(&mut self, entry: &Entry) {

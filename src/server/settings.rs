@@ -87,8 +87,14 @@ fn policy(destination: &Destination, groups: &Groups) -> Result<DestinationPolic
 
 fn life(settings: &Settings) -> Result<Life, NameError> {
     let declare = &settings.declare;
-    let queues = declare.queues.iter().map(|name| DestinationName::queue(name));
-    let topics = declare.topics.iter().map(|name| DestinationName::topic(name));
+    let queues = declare
+        .queues
+        .iter()
+        .map(|name| DestinationName::queue(name));
+    let topics = declare
+        .topics
+        .iter()
+        .map(|name| DestinationName::topic(name));
     Ok(Life {
         declared: queues.chain(topics).collect::<Result<_, _>>()?,
         auto_create: settings.destination.auto_create,

@@ -17,6 +17,7 @@ mod damage;
 mod destinations;
 mod errors;
 mod groups;
+mod life;
 mod limits;
 mod prefetch;
 mod provoke;

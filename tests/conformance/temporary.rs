@@ -131,7 +131,11 @@ fn a_subscription_that_comes_later_takes_over() {
         assert_eq!(reply.get("subscription"), Some(next));
         granted(&mut world, client, settle_message(Verb::Ack, &reply));
         assert_eq!(world.try_receive(client), None, "it comes once");
-        granted(&mut world, client, frame(Verb::Unsubscribe).with("id", next));
+        granted(
+            &mut world,
+            client,
+            frame(Verb::Unsubscribe).with("id", next),
+        );
         // With none of its own there is one again for the next request.
         let again = ask(&mut world, client, responder, "/temp-queue/foo");
         assert_eq!(again.get("reply-to"), request.get("reply-to"));
@@ -145,7 +149,11 @@ fn a_subscription_that_comes_later_takes_over() {
 fn what_waits_is_there_for_the_subscription_that_comes_later() {
     let mut world = World::new();
     let client = world.connect(Version::V1_2);
-    granted(&mut world, client, send("/temp-queue/a").with_body(b"early"));
+    granted(
+        &mut world,
+        client,
+        send("/temp-queue/a").with_body(b"early"),
+    );
     let waited = granted(&mut world, client, subscribe("/temp-queue/a", "1"));
     assert_eq!(waited[0].body, b"early");
 }
@@ -173,7 +181,8 @@ fn a_foreign_one_can_be_sent_to_and_not_be_received_from() {
     for foreign in [&remote, &also] {
         let error = refused(&mut world, responder, subscribe(foreign, "1"));
         assert_eq!(error.get("code"), Some("foreign-temporary"));
-        let text = "Subscribing to a temporary queue created by another connection is not permitted";
+        let text =
+            "Subscribing to a temporary queue created by another connection is not permitted";
         assert_eq!(error.get("message"), Some(text));
     }
     // Nor by any plain name, be it a wildcard.
@@ -272,7 +281,11 @@ fn many_messages_wait_on_disk_and_go_with_their_owner() {
     let client = world.connect(Version::V1_2);
     for number in 0..50 {
         let body = format!("{number}");
-        granted(&mut world, client, send("/temp-queue/a").with_body(body.as_bytes()));
+        granted(
+            &mut world,
+            client,
+            send("/temp-queue/a").with_body(body.as_bytes()),
+        );
     }
     let own = subscribe("/temp-queue/a", "1").with("ack", "client");
     assert_eq!(granted(&mut world, client, own).len(), 50);
@@ -358,7 +371,10 @@ fn a_connection_has_only_so_many() {
     }
     let error = refused(&mut world, client, send("/temp-queue/c"));
     assert_eq!(error.get("code"), Some("limit-reached"));
-    assert_eq!(error.get("key"), Some("limits.max_temporary_per_connection"));
+    assert_eq!(
+        error.get("key"),
+        Some("limits.max_temporary_per_connection")
+    );
 }
 
 #[test]

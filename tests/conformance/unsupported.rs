@@ -81,12 +81,10 @@ const SENT_TO: &[(&str, &str)] = &[
 ];
 
 /// Destinations of SUBSCRIBE.
-const SUBSCRIBED_TO: &[(&str, &str)] = &[
-    (
-        "test_connection_advisory",
-        "/topic/ActiveMQ.Advisory.Connection",
-    ),
-];
+const SUBSCRIBED_TO: &[(&str, &str)] = &[(
+    "test_connection_advisory",
+    "/topic/ActiveMQ.Advisory.Connection",
+)];
 
 fn frames() -> Vec<(&'static str, OwnedFrame)> {
     let durable = ("activemq.subscriptionName", "n");

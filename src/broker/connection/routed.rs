@@ -48,7 +48,7 @@ impl Connection {
         for (cell, message) in targets {
             let mut next = Some(cell);
             while let Some(cell) = next {
-                let (taken, _) = cell.with(&shared, work, Some(&outbox), |state, effects, _| {
+                let (live, _) = cell.with(&shared, work, Some(&outbox), |state, effects, _| {
                     if !state.enter(now) {
                         return false;
                     }
@@ -62,7 +62,7 @@ impl Connection {
                     true
                 });
                 let again = || shared.registry.again(&cell.name, &shared);
-                next = (!taken).then(again).flatten();
+                next = (!live).then(again).flatten();
             }
         }
         if pause {

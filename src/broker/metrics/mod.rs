@@ -4,6 +4,7 @@
 //!
 //! Lives here: names and handles. Deliberately not here: exporters.
 
+pub(super) mod life;
 mod names;
 mod ring;
 
@@ -350,22 +351,6 @@ impl Metrics {
             add(&self.removed.purged, tally.purged);
             add(&self.removed.deleted, tally.deleted);
         }
-    }
-
-    /// Counts a destination that came to life. Looks the counter up: that is rare.
-    pub(super) fn created_destinations(&self, kind: Kind, cause: &'static str) {
-        let _ = self;
-        names::DESTINATIONS_CREATED
-            .counter(&[kind.word(), cause])
-            .increment(1);
-    }
-
-    /// Counts a destination that was removed.
-    pub(super) fn removed_destinations(&self, kind: Kind, cause: &'static str) {
-        let _ = self;
-        names::DESTINATIONS_REMOVED
-            .counter(&[kind.word(), cause])
-            .increment(1);
     }
 
     /// Shows how large the store is.

@@ -55,13 +55,7 @@ impl Queue {
 
     /// Drops at most so many messages up to a position that are known by more than their number.
     /// Returns whether there were so many.
-    pub fn purge(
-        &mut self,
-        now: Now,
-        until: Position,
-        most: usize,
-        effects: &mut Effects,
-    ) -> bool {
+    pub fn purge(&mut self, now: Now, until: Position, most: usize, effects: &mut Effects) -> bool {
         let taken = self.pending.take_up_to(until, most);
         let mut count = taken.len();
         for entry in taken {
@@ -124,11 +118,14 @@ impl Queue {
 impl super::aside::Aside {
     /// Something that waits here up to a position and can be taken out.
     fn first(&self, until: Position) -> Option<Place> {
-        let unmatched = self.unmatched.first(until).map(|(priority, position)| Place {
-            group: None,
-            priority,
-            position,
-        });
+        let unmatched = self
+            .unmatched
+            .first(until)
+            .map(|(priority, position)| Place {
+                group: None,
+                priority,
+                position,
+            });
         unmatched.or_else(|| {
             let (group, head) = self.groups.first(until)?;
             Some(Place {

@@ -103,7 +103,12 @@ fn unusable(text: &str, problem: &str) -> Refused {
 fn temporary(text: &str) -> IResult<&str, Prefix> {
     let own = |text, kind| value(Prefix::Own(kind), tag(text));
     let remote = |text, kind| value(Prefix::Remote(kind), tag(text));
-    let real = |text, kind| value(Prefix::Remote(kind), terminated(tag(text), peek(tag("ID:"))));
+    let real = |text, kind| {
+        value(
+            Prefix::Remote(kind),
+            terminated(tag(text), peek(tag("ID:"))),
+        )
+    };
     alt((
         own("/temp-queue/", Kind::Queue),
         own("/temp-topic/", Kind::Topic),
@@ -253,10 +258,8 @@ mod tests {
         ] {
             assert_eq!(read(text), Err(Code::NotSupported), "{text}");
         }
-        for text in ["/queue/a,/exchange/b/c"] {
-            let sent = parse(text.as_bytes(), Purpose::Send, &mut own()).unwrap_err();
-            assert_eq!(sent.code, Code::NotSupported, "{text}");
-        }
+        let sent = parse(b"/queue/a,/exchange/b/c", Purpose::Send, &mut own()).unwrap_err();
+        assert_eq!(sent.code, Code::NotSupported);
         let sent = parse(b"/queue/a.>", Purpose::Send, &mut own()).unwrap_err();
         assert_eq!(sent.code, Code::InvalidDestination);
     }
@@ -278,7 +281,8 @@ mod tests {
 
     #[test]
     fn a_list_of_names_stands_for_all_of_them() {
-        let sent = |text: &str| parse(text.as_bytes(), Purpose::Send, &mut own()).map_err(|r| r.code);
+        let sent =
+            |text: &str| parse(text.as_bytes(), Purpose::Send, &mut own()).map_err(|r| r.code);
         let names = |text: &str| {
             let parts = sent(text).unwrap().parts().unwrap_or_default();
             let names: Vec<_> = parts.iter().map(ToString::to_string).collect();
@@ -331,7 +335,11 @@ mod tests {
         let full = read("/temp-queue/y").unwrap_err();
         assert_eq!(full.code, Code::LimitReached);
         for text in ["/temp-queue/", "/remote-temp-queue/"] {
-            assert_eq!(read(text).unwrap_err().code, Code::InvalidDestination, "{text}");
+            assert_eq!(
+                read(text).unwrap_err().code,
+                Code::InvalidDestination,
+                "{text}"
+            );
         }
         let both = read("/temp-topic/x,a,/remote-temp-queue/ID:6:1").unwrap();
         let mut out = Vec::new();

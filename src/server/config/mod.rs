@@ -22,9 +22,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use declared::{
-    Anonymous, Auth, Automatic, Broker, Declare, Destination, Disk, Durability, Engine, ErrorMode, Gc,
-    Groups, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues, NackMode, Protocol,
-    Rebalance, Server, Store, VirtualTopics,
+    Anonymous, Auth, Automatic, Broker, Declare, Destination, Disk, Durability, Engine, ErrorMode,
+    Gc, Groups, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues,
+    NackMode, Protocol, Rebalance, Server, Store, VirtualTopics,
 };
 pub use load::{Override, Sources};
 pub use problem::Problems;

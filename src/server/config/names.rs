@@ -8,7 +8,8 @@ pub(super) struct Names;
 
 impl Spelling for Names {
     fn expects(&self) -> String {
-        "a list of names such as [\"orders\", \"invoices.eu\"], without wildcards and commas".to_owned()
+        "a list of names such as [\"orders\", \"invoices.eu\"], without wildcards and commas"
+            .to_owned()
     }
 
     fn toml(&self, word: &str) -> String {
@@ -50,7 +51,10 @@ mod tests {
         let read = |items: &[&str]| Names.read(&list(items));
         assert_eq!(read(&["a", "b.c"]).unwrap(), ["a", "b.c"]);
         assert_eq!(read(&[]).unwrap(), [""; 0]);
-        assert_eq!(Names.read(&Raw::Word("a, b".to_owned())).unwrap(), ["a", "b"]);
+        assert_eq!(
+            Names.read(&Raw::Word("a, b".to_owned())).unwrap(),
+            ["a", "b"]
+        );
         for wrong in [&["a.>"], &["a,b"], &[""], &["*"]] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
