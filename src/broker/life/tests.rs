@@ -163,19 +163,20 @@ fn receive_all(broker: &Broker, sending: &AtomicU64) -> u64 {
 #[test]
 fn queues_that_come_and_go_lose_nothing() {
     let broker = broker();
-    let (received, over) = (
-        Arc::new(AtomicU64::new(0)),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let mut threads = Vec::new();
+    let sending = Arc::new(AtomicU64::new(SENDERS));
+    let over = Arc::new(AtomicBool::new(false));
+    let mut senders = Vec::new();
     for _ in 0..SENDERS {
-        let broker = Arc::clone(&broker);
-        threads.push(start(move || send_all(&broker)));
+        let (broker, sending) = (Arc::clone(&broker), Arc::clone(&sending));
+        senders.push(start(move || {
+            send_all(&broker);
+            sending.fetch_sub(1, Ordering::SeqCst);
+        }));
     }
-    {
-        let (broker, received) = (Arc::clone(&broker), Arc::clone(&received));
-        threads.push(start(move || receive_all(&broker, &received)));
-    }
+    let receiver = {
+        let (broker, sending) = (Arc::clone(&broker), Arc::clone(&sending));
+        start(move || receive_all(&broker, &sending))
+    };
     let collector = {
         let (broker, over) = (Arc::clone(&broker), Arc::clone(&over));
         start(move || {
