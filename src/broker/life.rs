@@ -152,3 +152,6 @@ impl Broker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

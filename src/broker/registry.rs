@@ -13,6 +13,7 @@ use rustc_hash::FxBuildHasher;
 use super::cell::{Cell, Destination, State, Work};
 use super::collection::Collection;
 use super::config::BrokerConfig;
+use super::metrics;
 use super::routing::Rules;
 use super::shared::Shared;
 use super::spanning::Wildcards;
@@ -230,7 +231,7 @@ impl Registry {
                 });
             });
             let cause = birth.word();
-            shared.metrics.created_destinations(name.kind(), cause);
+            metrics::life::created(name.kind(), cause);
             if name.is_temporary() {
                 tracing::debug!(target: "tidegate::destination", %name, cause, "created");
             } else {
@@ -264,7 +265,7 @@ impl Registry {
             });
         }
         let cause = death.word();
-        shared.metrics.removed_destinations(cell.name.kind(), cause);
+        metrics::life::removed(cell.name.kind(), cause);
         if cell.name.is_temporary() {
             tracing::debug!(target: "tidegate::destination", name = %cell.name, cause, "removed");
         } else {

@@ -140,6 +140,16 @@ const TABLE: &[Row] = &[
         "The destination '/queue/' cannot be used",
     ),
     row(
+        Code::UnknownDestination,
+        unknown_destination,
+        "The destination temp-queue://ID:99:1 does not exist.",
+    ),
+    row(
+        Code::ForeignTemporary,
+        foreign_temporary,
+        "Subscribing to a temporary topic created by another connection is not permitted",
+    ),
+    row(
         Code::InvalidSelector,
         invalid_selector,
         "The selector 'a = ' cannot be read",

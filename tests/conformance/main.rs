@@ -19,6 +19,7 @@ mod destinations;
 mod dialects;
 mod errors;
 mod groups;
+mod life;
 mod limits;
 mod overflow;
 mod policies;

@@ -192,6 +192,14 @@ pub fn invalid_destination() -> Provoked {
     after_refused(send("/queue/").with_body(b"x"))
 }
 
+pub fn unknown_destination() -> Provoked {
+    after_refused(send("/remote-temp-queue/ID:99:1").with_body(b"x"))
+}
+
+pub fn foreign_temporary() -> Provoked {
+    after_refused(subscribe("/remote-temp-topic/ID:99:1", "one"))
+}
+
 pub fn invalid_selector() -> Provoked {
     after_refused(subscribe(Q, "one").with("selector", "a = "))
 }

@@ -4,6 +4,7 @@
 //!
 //! Lives here: names and handles. Deliberately not here: exporters.
 
+pub(super) mod life;
 mod names;
 mod ring;
 
@@ -361,22 +362,6 @@ impl Metrics {
             add(&self.removed.moved, moved);
             add(&self.removed.dropped, tally.dropped);
         }
-    }
-
-    /// Counts a destination that came to life. Looks the counter up: that is rare.
-    pub(super) fn created_destinations(&self, kind: Kind, cause: &'static str) {
-        let _ = self;
-        names::DESTINATIONS_CREATED
-            .counter(&[kind.word(), cause])
-            .increment(1);
-    }
-
-    /// Counts a destination that was removed.
-    pub(super) fn removed_destinations(&self, kind: Kind, cause: &'static str) {
-        let _ = self;
-        names::DESTINATIONS_REMOVED
-            .counter(&[kind.word(), cause])
-            .increment(1);
     }
 
     /// Shows how large the store is.

@@ -144,9 +144,9 @@ names! {
         "Transactions that ended, by how.";
     DESTINATIONS = "tidegate_destinations", G, Count, ["type"],
         "Queues and topics.";
-    DESTINATIONS_CREATED = "tidegate_destinations_created_total", C, Count, ["type", "cause"],
+    DESTINATIONS_CREATED = "tidegate_destinations_created_total", C, Count, ["type", "reason"],
         "Queues and topics that came to life, by why.";
-    DESTINATIONS_REMOVED = "tidegate_destinations_removed_total", C, Count, ["type", "cause"],
+    DESTINATIONS_REMOVED = "tidegate_destinations_removed_total", C, Count, ["type", "reason"],
         "Queues and topics that were removed, by why.";
     MESSAGES_READY = "tidegate_messages_ready", G, Count, ["type"],
         "Messages that wait for a consumer.";

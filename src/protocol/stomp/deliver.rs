@@ -61,17 +61,7 @@ impl Peer {
                 .outstanding
                 .push(delivery.tag, delivery.message.id);
         }
-        if delivery.redelivered {
-            buffer.extend_from_slice(b"redelivered:true\n");
-        }
-        if delivery.count > 1 {
-            buffer.extend_from_slice(b"JMSXDeliveryCount:");
-            number(buffer, u64::from(delivery.count));
-            buffer.push(b'\n');
-        }
-        if delivery.first_of_group {
-            buffer.extend_from_slice(b"JMSXGroupFirstForConsumer:true\n");
-        }
+        write_history(buffer, delivery);
         let message = &*delivery.message;
         let encoded = &message.encoded;
         let named = &subscription.destination;
@@ -190,6 +180,21 @@ pub(super) fn settle_written(
             transaction: None,
             token: None,
         });
+    }
+}
+
+/// What has happened to the message so far.
+fn write_history(buffer: &mut Vec<u8>, delivery: &Delivery) {
+    if delivery.redelivered {
+        buffer.extend_from_slice(b"redelivered:true\n");
+    }
+    if delivery.count > 1 {
+        buffer.extend_from_slice(b"JMSXDeliveryCount:");
+        number(buffer, u64::from(delivery.count));
+        buffer.push(b'\n');
+    }
+    if delivery.first_of_group {
+        buffer.extend_from_slice(b"JMSXGroupFirstForConsumer:true\n");
     }
 }
 
