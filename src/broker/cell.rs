@@ -18,10 +18,9 @@ use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
     ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Message,
-    Now, Persist, Priority, Queue, Refusal, Request, Sequence, StoredPage, SubscribeOptions,
-    SubscriptionId, SubscriptionKey, Tick, Topic,
+    Now, PageReader, PageRequest, Persist, Priority, Queue, Refusal, Request, Sequence, StoredPage,
+    SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
 };
-use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
 
 /// One destination.
