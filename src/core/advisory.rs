@@ -208,11 +208,7 @@ impl Event<'_> {
                 message,
                 cause,
             } => {
-                let MessageId { connection, number } = message;
-                fields.text("messageId", &format!("ID-{connection}-{number}"));
-                fields.text("destination", &origin.to_string());
-                fields.text("deadLetterQueue", &queue.to_string());
-                fields.text("cause", cause);
+                fields.dead_letter(*message, origin, queue, cause);
                 "MessageDLQd"
             }
             Self::Expired { destination, count } => {
@@ -282,6 +278,20 @@ impl Fields {
     ) {
         self.text("consumerId", &format!("{connection}-{subscription}"));
         self.text("destination", &destination.to_string());
+    }
+
+    fn dead_letter(
+        &mut self,
+        message: MessageId,
+        origin: &DestinationName,
+        queue: &DestinationName,
+        cause: &str,
+    ) {
+        let MessageId { connection, number } = message;
+        self.text("messageId", &format!("ID-{connection}-{number}"));
+        self.text("destination", &origin.to_string());
+        self.text("deadLetterQueue", &queue.to_string());
+        self.text("cause", cause);
     }
 
     fn terms(&mut self, options: &SubscribeOptions) {

@@ -50,9 +50,10 @@ pub use message::{
 pub use message_group::{GroupPolicy, Rebalance};
 pub use pattern::{Pattern, PatternTrie};
 pub use persist::Persist;
-pub use policy::{DestinationPolicy, GroupChange, Keep, PolicyChange, WhenFull};
+pub use policy::{DestinationPolicy, GroupChange, Keep, PolicyChange, RedeliveryChange, WhenFull};
 pub use policy_table::{Policies, PolicyRule};
 pub use queue::{GroupState, Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
+pub use redelivery::RedeliveryDelays;
 pub use request::{AckMode, Completion, Done, Outcome, Request, SubscribeOptions, Tags};
 pub use schedule::{Cron, CronError};
 pub use selector::{Properties, Selector, SelectorError, Value};

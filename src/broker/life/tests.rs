@@ -227,7 +227,7 @@ fn temporary_destinations_end_while_others_send_to_them() {
                         .result
                         .is_ok()
                 );
-                asked.store(connection.id().0 << 1 | number % 2, Ordering::SeqCst);
+                asked.store((connection.id().0 << 1) | (number % 2), Ordering::SeqCst);
                 connection.disconnect(broker.clock().now(), |_| None);
             }
             over.store(true, Ordering::SeqCst);
@@ -238,7 +238,7 @@ fn temporary_destinations_end_while_others_send_to_them() {
     while !over.load(Ordering::SeqCst) {
         number += 1;
         let id = asked.load(Ordering::SeqCst);
-        let kind = if id % 2 == 0 {
+        let kind = if id.is_multiple_of(2) {
             Kind::Queue
         } else {
             Kind::Topic

@@ -30,6 +30,7 @@ impl Queue {
             aside.clear();
             effects.tally.memory_delta += aside.overhead_delta();
         }
+        self.delayed = None;
         self.pending.clear();
         self.paging = false;
         self.forget(effects);

@@ -29,7 +29,8 @@ pub use declared::{
     Anonymous, Auth, Automatic, Broker, DeadLetter, DeadLetterChange, Declare, Destination,
     DestinationChange, Dialect, Disk, Durability, Engine, ErrorMode, Expired, Gc, Groups,
     GroupsChange, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues,
-    NackMode, Protocol, Rebalance, Server, Store, VirtualTopics, WhenFull,
+    NackMode, Protocol, Rebalance, Redelivery, RedeliveryChange, Server, Store, VirtualTopics,
+    WhenFull,
 };
 pub use explain::{Explained, ExplainedSetting, destination};
 pub use load::{Override, Sources};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub gc: Gc,
     /// Messages that could not be consumed.
     pub dead_letter: DeadLetter,
+    /// How long refused messages wait.
+    pub redelivery: Redelivery,
     /// Message groups.
     pub groups: Groups,
     /// What is otherwise for some destinations, in the order in which it was written.
@@ -133,6 +136,7 @@ impl Settings {
         let declare = Declare::read(reader, "");
         let gc = Gc::read(reader, "");
         let dead_letter = DeadLetter::read(reader, "");
+        let redelivery = Redelivery::read(reader, "");
         let groups = Groups::read(reader, "");
         let policies = entries.policies.iter();
         let policies: Vec<_> = policies
@@ -155,6 +159,7 @@ impl Settings {
             declare: declare?,
             gc: gc?,
             dead_letter: dead_letter?,
+            redelivery: redelivery?,
             groups: groups?,
             policies: policies.into_iter().collect::<Option<_>>()?,
             virtual_topics: virtual_topics?,
