@@ -56,6 +56,8 @@ pub struct Queue {
     paging: bool,
     /// An operator holds its deliveries back.
     held: bool,
+    /// How many times it is being emptied.
+    purging: u32,
     last_position: Position,
     horizon: Horizon,
     pending: Pending,
@@ -116,6 +118,7 @@ impl Queue {
             defined: false,
             paging: false,
             held: false,
+            purging: 0,
             last_position: Position(0),
             horizon: Horizon::default(),
             pending: Pending::default(),
