@@ -28,11 +28,7 @@ const ROUNDS: usize = 9;
 fn policy(keep: Keep) -> Arc<DestinationPolicy> {
     Arc::new(DestinationPolicy {
         keep,
-        memory_window_bytes: 4 << 20,
-        max_bytes: u64::MAX,
-        redelivery_max: 6,
-        dead_letter_queue: DestinationName::queue("dead").unwrap(),
-        groups: tidegate::internal::core::GroupPolicy::default(),
+        ..DestinationPolicy::default()
     })
 }
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use process::arguments::{Arguments, Command};
-use process::{arguments, serve};
+use process::arguments::{Arguments, Command, ConfigCommand};
+use process::{arguments, explain, serve};
 
 /// The broker's threads free what others have allocated, all the time, which mimalloc does well.
 #[global_allocator]
@@ -19,6 +19,11 @@ fn main() -> ExitCode {
         None | Some(Command::Serve) => serve::serve(&arguments.serve),
         Some(Command::Client(command)) => ExitCode::from(tidegate::cli::run(&command).code()),
         Some(Command::CheckConfig { file, json }) => serve::check(&arguments.serve, file, json),
+        Some(Command::Config { command }) => match command {
+            ConfigCommand::Explain { destination, json } => {
+                explain::config(&arguments.serve, &destination, json)
+            }
+        },
         Some(Command::Completion { shell }) => arguments::print_completion(shell),
     }
 }

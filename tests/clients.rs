@@ -73,6 +73,17 @@ fn stomp_py() {
 }
 
 #[test]
+fn stomp_py_with_what_applications_rely_on() {
+    if present("stomp.py", python().args(["-c", "import stomp"])) {
+        run(|| {
+            let mut command = python();
+            command.arg(clients().join("python/features_test.py"));
+            command
+        });
+    }
+}
+
+#[test]
 fn stomp_js_over_tcp() {
     let node = || {
         let mut command = Command::new("node");

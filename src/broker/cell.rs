@@ -5,9 +5,11 @@
 //! What concerns other destinations, and every wake, comes after the unlock. Two cells are never
 //! locked at once.
 
+mod kinds;
+
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -17,8 +19,9 @@ use super::pager::Wish;
 use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
-    DestinationId, DestinationName, Effects, Forward, Now, Priority, Queue, Request, Sequence,
-    StoredPage, SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
+    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Now,
+    Persist, Priority, Queue, Request, Sequence, StoredPage, SubscribeOptions, SubscriptionId,
+    SubscriptionKey, Tick, Topic,
 };
 use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
@@ -32,6 +35,8 @@ pub(super) struct Cell {
     pub(super) is_routed: bool,
     /// How many messages are on their way from here to other destinations, with their last change here.
     leaving: AtomicU32,
+    /// Whether it refuses at once what it has no room for.
+    rejects: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -56,6 +61,10 @@ pub(super) struct State {
 
 /// A destination of either kind.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "queues, the larger ones, are the most"
+)]
 pub(super) enum Destination {
     Queue(Queue),
     Topic(Topic),
@@ -81,9 +90,11 @@ impl Work {
     pub(super) fn run<R>(shared: &Shared, now: Now, task: impl FnOnce(&mut Self) -> R) -> R {
         let mut work = SPARE.with(RefCell::take).unwrap_or_default();
         let result = task(&mut work);
-        while let Some((from, forward)) = work.forwards.pop() {
-            work.forward(shared, now, forward);
-            from.leaving.fetch_sub(1, Ordering::Release);
+        while !work.forwards.is_empty() {
+            for (from, forward) in std::mem::take(&mut work.forwards) {
+                work.forward(shared, now, forward);
+                from.leaving.fetch_sub(1, Ordering::Release);
+            }
         }
         for waker in work.wakers.drain(..) {
             waker.wake();
@@ -113,6 +124,8 @@ impl Work {
                     }
                     Destination::Topic(topic) => {
                         topic.publish(now, &forward.message, pressed, effects);
+                        let remove = forward.remove.map(|at| Persist::Remove { at });
+                        effects.persist.extend(remove);
                     }
                 }
             });
@@ -137,6 +150,7 @@ impl Cell {
         };
         Self {
             is_routed: rules.concern(&name),
+            rejects: state.destination.rejects().into(),
             name,
             id,
             leaving: AtomicU32::new(0),
@@ -222,9 +236,42 @@ impl Cell {
         self.state.lock().gone
     }
 
+    /// Whether it refuses at once what it has no room for.
+    pub(super) fn rejects(&self) -> bool {
+        self.rejects.load(Ordering::Relaxed)
+    }
+
+    /// Changes how it treats its messages.
+    pub(super) fn set_policy(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: &mut Work,
+        now: Now,
+        policy: Arc<DestinationPolicy>,
+    ) {
+        self.with(shared, work, None, |state, effects, _| {
+            match &mut state.destination {
+                Destination::Queue(queue) => queue.set_policy(now, policy, effects),
+                Destination::Topic(topic) => topic.set_policy(policy, effects),
+            }
+            let rejects = state.destination.rejects();
+            self.rejects.store(rejects, Ordering::Relaxed);
+        });
+        // Senders that wait may find room now.
+        let mut state = self.state.lock();
+        let waiting = state.waiting.drain(..);
+        work.wakers
+            .extend(waiting.filter_map(|outbox| outbox.retry()));
+    }
+
     /// Looks without changing anything.
     pub(super) fn look<R>(&self, look: impl FnOnce(&Destination) -> R) -> R {
         look(&self.state.lock().destination)
+    }
+
+    /// Looks also at whose the subscriptions are.
+    pub(super) fn look_closely<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.state.lock())
     }
 
     fn post(
@@ -276,6 +323,9 @@ impl Cell {
             if !state.pausing.is_empty() && state.destination.has_caught_up() {
                 wakers.extend(state.pausing.drain(..).filter_map(|outbox| outbox.retry()));
             }
+        }
+        if tally.dropped_letters > 0 {
+            shared.lost_letters.note(&self.name, tally.dropped_letters);
         }
         shared.metrics.count(self.name.kind(), &tally);
         first
@@ -356,6 +406,12 @@ impl State {
         key
     }
 
+    /// Whose a subscription is.
+    pub(super) fn connection_of(&self, key: SubscriptionKey) -> Option<ConnectionId> {
+        let outbox = self.outboxes.get(key.0 as usize)?.as_ref()?;
+        Some(outbox.connection())
+    }
+
     /// Forgets whose a subscription was, if it is gone.
     pub(super) fn release(&mut self, key: SubscriptionKey) {
         if let Some(place) = self.outboxes.get_mut(key.0 as usize) {
@@ -388,45 +444,5 @@ impl State {
 fn add(list: &mut Vec<Arc<Outbox>>, outbox: &Arc<Outbox>) {
     if !list.iter().any(|other| Arc::ptr_eq(other, outbox)) {
         list.push(Arc::clone(outbox));
-    }
-}
-
-impl Destination {
-    /// Whether somebody has something to do with it.
-    pub(super) fn is_in_use(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.is_in_use(),
-            Self::Topic(topic) => topic.is_in_use(),
-        }
-    }
-
-    /// Whether nothing is lost if it goes.
-    pub(super) fn is_idle(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.is_idle(),
-            Self::Topic(topic) => !topic.is_in_use(),
-        }
-    }
-
-    /// Lets the store know it although it holds nothing.
-    pub(super) fn declare(&mut self, effects: &mut Effects) -> bool {
-        match self {
-            Self::Queue(queue) => queue.declare(effects),
-            Self::Topic(topic) => topic.declare(effects),
-        }
-    }
-
-    fn has_caught_up(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.has_caught_up(),
-            Self::Topic(_) => true,
-        }
-    }
-
-    pub(super) fn pause(&mut self, key: SubscriptionKey) {
-        match self {
-            Self::Queue(queue) => queue.pause(key),
-            Self::Topic(topic) => topic.pause(key),
-        }
     }
 }

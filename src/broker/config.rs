@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::{DestinationPolicy, Keep};
+use crate::core::{DestinationPolicy, Keep, PolicyRule};
 use crate::store::Durability;
 
 /// Everything that a broker is opened with.
@@ -14,8 +14,10 @@ pub struct BrokerConfig {
     pub store: StoreConfig,
     /// When a persistent message counts as safe.
     pub durability: Durability,
-    /// How every destination treats its messages.
+    /// How destinations treat their messages.
     pub policy: DestinationPolicy,
+    /// How some of them do it otherwise.
+    pub policies: Vec<PolicyRule>,
     /// Where messages go beside the destination that they are sent to.
     pub routing: super::routing::Routing,
     /// Which destinations there are before anybody uses them, and how long others stay.
@@ -132,6 +134,7 @@ impl BrokerConfig {
             store,
             durability: Durability::Sync,
             policy: DestinationPolicy::default(),
+            policies: Vec::new(),
             routing: super::routing::Routing {
                 virtual_topics: Some(crate::core::VirtualTopics::default()),
                 mirrored_queues: None,

@@ -51,6 +51,8 @@ pub struct Connection {
     parked_bytes: usize,
     /// Why the first parked request could not be carried out, unless it waits for a commit.
     no_room: Option<Refusal>,
+    /// Something found no room before.
+    has_waited: bool,
     /// When something parked found room last: from then on the others have waited in vain.
     parked_moved: Tick,
     arriving: Arriving,
@@ -65,7 +67,7 @@ pub struct Connection {
 
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, id: ConnectionId) -> Self {
-        let outbox = Arc::new(Outbox::new(shared.limits.outbound_bytes));
+        let outbox = Arc::new(Outbox::new(id, shared.limits.outbound_bytes));
         Self {
             shared,
             id,
@@ -80,6 +82,7 @@ impl Connection {
             parked: VecDeque::new(),
             parked_bytes: 0,
             no_room: None,
+            has_waited: false,
             parked_moved: Tick(0),
             arriving: Arriving::default(),
             stopping: false,

@@ -9,12 +9,15 @@ mod clock;
 mod collection;
 mod config;
 mod connection;
+mod dead_letters;
 mod error;
 mod flow;
+mod groups;
 mod life;
 mod metrics;
 mod outbox;
 mod pager;
+mod policies;
 mod recovery;
 mod registry;
 mod routing;
@@ -31,8 +34,10 @@ use parking_lot::Mutex;
 use crate::core::{ConnectionId, Kind};
 use crate::store::{MemoryStore, Store, Writer};
 use cell::{Destination, Work};
+use dead_letters::LostLetters;
 use flow::Flow;
 use pager::Pager;
+use policies::PolicyTable;
 use registry::Registry;
 use shared::Shared;
 
@@ -42,6 +47,7 @@ pub use config::RedbConfig;
 pub use config::{BrokerConfig, BrokerLimits, Life, StoreConfig};
 pub use connection::Connection;
 pub use error::{BrokerError, LifeError};
+pub use groups::MessageGroup;
 pub use metrics::{
     Acknowledged, Blocked, ByFlag, ByKind, Checks, Closed, DeadLettered, KindTotals,
     ListenerMetrics, Metrics, Modes, NAMES, Name, ProtocolMetrics, Rejected, Removed, Shape,
@@ -58,6 +64,8 @@ pub struct Broker {
     epoch: u32,
     connections: AtomicU32,
     pager: Mutex<Option<JoinHandle<()>>>,
+    /// Held while dead letters are sent back.
+    retrying: Mutex<()>,
 }
 
 impl Broker {
@@ -109,7 +117,7 @@ impl Broker {
         let writer = Arc::new(Writer::new(store, config.durability, observer));
         let shared = Arc::new(Shared {
             clock,
-            policy: Arc::new(config.policy.clone()),
+            policies: PolicyTable::new(config.policy.clone(), config.policies.clone()),
             limits: config.limits,
             registry: Registry::new(config, found.next_destination_id),
             flow: Flow::new(config.memory_limit_bytes, config.memory_slow_at),
@@ -117,6 +125,7 @@ impl Broker {
             reader,
             pager: Arc::new(Pager::default()),
             metrics,
+            lost_letters: LostLetters::default(),
             read_failed: false.into(),
         });
         recovery::restore(&shared, found.destinations);
@@ -127,6 +136,7 @@ impl Broker {
             epoch: found.starts,
             connections,
             pager: Mutex::new(None),
+            retrying: Mutex::default(),
         })
     }
 
@@ -172,6 +182,9 @@ impl Broker {
                     totals.queues.ready += queue.ready_count();
                     totals.queues.unacked += queue.unsettled_count();
                     totals.queues.ready_bytes += queue.ready_bytes();
+                    let (assigned, waiting) = queue.group_counts();
+                    totals.groups_assigned += assigned;
+                    totals.groups_waiting += waiting;
                 }
                 Destination::Topic(topic) => {
                     totals.topics.destinations += 1;

@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
-use crate::core::{Delivery, Sequence, SubscriptionId};
+use crate::core::{ConnectionId, Delivery, Sequence, SubscriptionId};
 use crate::store::Durable;
 
 /// Deliveries beyond this many places are given back when the mailbox is emptied.
@@ -19,6 +19,7 @@ const KEEP_DELIVERIES: usize = 256;
 /// The mailbox of one connection.
 #[derive(Debug)]
 pub struct Outbox {
+    connection: ConnectionId,
     inner: Mutex<Inner>,
     /// Bytes of deliveries that the connection has not encoded yet.
     unsent: AtomicUsize,
@@ -69,14 +70,20 @@ impl Mail {
 impl Outbox {
     /// An empty mailbox. Above `unsent_max` bytes that the connection has not encoded, a subscription
     /// that gets a delivery is to be paused.
-    pub(super) fn new(unsent_max: usize) -> Self {
+    pub(super) fn new(connection: ConnectionId, unsent_max: usize) -> Self {
         Self {
+            connection,
             inner: Mutex::default(),
             unsent: AtomicUsize::new(0),
             unsent_max,
             leads: AtomicBool::new(false),
             leading: AtomicBool::new(false),
         }
+    }
+
+    /// Whose it is.
+    pub(super) fn connection(&self) -> ConnectionId {
+        self.connection
     }
 
     /// Says whether the connection will commit by itself when it is asked to.

@@ -1,7 +1,5 @@
 //! From what the store remembers to destinations in memory.
 
-use std::sync::Arc;
-
 use super::cell::{Cell, Destination};
 use super::shared::Shared;
 use crate::core::{DestinationName, Effects, Kind, Persist, Queue, RecoveredQueue, Topic};
@@ -36,7 +34,7 @@ fn bring_back(
     effects: &mut Effects,
 ) -> Destination {
     let name: DestinationName = recovered.name.clone();
-    let policy = Arc::clone(&shared.policy);
+    let policy = shared.policies.of(&name);
     match name.kind() {
         Kind::Queue => {
             let found = RecoveredQueue {

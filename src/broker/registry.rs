@@ -208,11 +208,10 @@ impl Registry {
             self.count.fetch_add(1, Ordering::Relaxed);
             let id = DestinationId(self.next_id.fetch_add(1, Ordering::Relaxed));
             let policy = if name.is_temporary() {
-                &self.temporary_policy
+                Arc::clone(&self.temporary_policy)
             } else {
-                &shared.policy
+                shared.policies.of(name)
             };
-            let policy = Arc::clone(policy);
             let destination = match name.kind() {
                 Kind::Queue => Destination::Queue(Queue::new(id, name.clone(), policy)),
                 Kind::Topic => Destination::Topic(Topic::new(id, name.clone(), policy)),

@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clock::Clock;
 use super::config::BrokerLimits;
+use super::dead_letters::LostLetters;
 use super::flow::Flow;
 use super::metrics::Metrics;
 use super::pager::Pager;
+use super::policies::PolicyTable;
 use super::registry::Registry;
-use crate::core::DestinationPolicy;
 use crate::store::{Reader, StoreError, Writer};
 
 /// The inside of a broker.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Clock,
-    pub(super) policy: Arc<DestinationPolicy>,
+    pub(super) policies: PolicyTable,
     pub(super) limits: BrokerLimits,
     pub(super) registry: Registry,
     pub(super) flow: Flow,
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) reader: Arc<dyn Reader>,
     pub(super) pager: Arc<Pager>,
     pub(super) metrics: Metrics,
+    /// Dead letters that made room for others.
+    pub(super) lost_letters: LostLetters,
     /// The store could not be read.
     pub(super) read_failed: AtomicBool,
 }

@@ -63,12 +63,13 @@ impl Spanning {
         id: SubscriptionId,
         outbox: &Arc<Outbox>,
         options: SubscribeOptions,
+        prefetch: u32,
         patterns: Vec<(Kind, Pattern)>,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
             outbox: Arc::clone(outbox),
-            window: Window::new(options.prefetch),
+            window: Window::new(prefetch),
             options,
             patterns,
             parts: Mutex::default(),

@@ -40,6 +40,9 @@ impl DestinationName {
     /// The longest name that is kept, in bytes.
     pub const MAX_LENGTH: usize = 1024;
 
+    /// What the queue for what nobody could work on is called, unless somebody wants another.
+    pub(super) const DEAD_LETTERS: &str = "ActiveMQ.DLQ";
+
     /// The destination of that kind and name.
     ///
     /// # Errors
@@ -132,7 +135,7 @@ impl DestinationName {
         Self {
             kind: Kind::Queue,
             temporary: false,
-            name: "ActiveMQ.DLQ".into(),
+            name: Self::DEAD_LETTERS.into(),
         }
     }
 

@@ -89,12 +89,20 @@ pub struct Tally {
     pub returned: u64,
     /// Messages dropped because they were past their expiration.
     pub expired: u64,
-    /// Messages moved to a dead-letter queue.
+    /// Messages moved to a dead-letter queue because nobody could work on them.
     pub dead_lettered: u64,
     /// Messages dropped because an operator emptied their queue.
     pub purged: u64,
     /// Messages dropped because their destination has ended.
     pub deleted: u64,
+    /// Messages moved to a dead-letter queue because their time was over.
+    pub expired_letters: u64,
+    /// Dead letters that went back to where they came from.
+    pub retried: u64,
+    /// Messages that were taken and then dropped: for others, or because nobody wants dead letters.
+    pub dropped: u64,
+    /// Dead letters among them, which made room for others.
+    pub dropped_letters: u64,
     /// Change of the messages waiting.
     pub ready_delta: i64,
     /// Change of the deliveries not settled.

@@ -20,6 +20,12 @@ pub enum NameError {
     /// The name holds a character that no client could send back.
     #[error("the name holds a control character")]
     ControlCharacter,
+    /// A template holds something in braces that stands for nothing.
+    #[error("only {{name}} and {{kind}} may stand in braces")]
+    Placeholder,
+    /// A name that has to stand for one destination holds a comma.
+    #[error("the name stands for several destinations")]
+    Composite,
 }
 
 /// A request that a rule refused. Nothing was changed by it.
@@ -52,6 +58,18 @@ pub enum Refusal {
     NotOwner {
         /// Queue or topic.
         kind: Kind,
+    },
+    /// Something that the request needs is full, and senders are not made to wait for it.
+    #[error("{what} holds {actual}, its limit is {limit}")]
+    NoRoom {
+        /// What is full, as a user names it.
+        what: &'static str,
+        /// The setting that raises the limit.
+        key: &'static str,
+        /// How much it holds.
+        actual: u64,
+        /// How much it may hold.
+        limit: u64,
     },
     /// The subscription does not exist, or no longer.
     #[error("no such subscription")]

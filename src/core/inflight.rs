@@ -22,6 +22,8 @@ pub(super) struct Inflight {
     list: VecDeque<Unsettled>,
     live: usize,
     marked: usize,
+    /// Bytes of the messages of those that count.
+    bytes: u64,
 }
 
 impl Inflight {
@@ -35,8 +37,14 @@ impl Inflight {
         self.live
     }
 
+    /// Bytes of the messages that count.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Adds a delivery; tags grow.
     pub(super) fn push(&mut self, tag: DeliveryTag, entry: Entry) {
+        self.bytes += entry.bytes();
         self.list.push_back(Unsettled {
             tag,
             entry: Some(entry),
@@ -60,6 +68,7 @@ impl Inflight {
             .get_mut(index)
             .filter(|unsettled| unsettled.mark.is_none())?;
         let entry = unsettled.entry.take()?;
+        self.bytes -= entry.bytes();
         self.live -= 1;
         self.trim();
         Some(entry)
@@ -80,6 +89,7 @@ impl Inflight {
             .get_mut(index)
             .filter(|unsettled| unsettled.tag <= tag)?;
         let entry = unsettled.entry.take()?;
+        self.bytes -= entry.bytes();
         self.live -= 1;
         self.trim();
         Some(entry)
@@ -101,8 +111,13 @@ impl Inflight {
         };
         let mut count = 0;
         for unsettled in self.list.range_mut(range) {
-            if unsettled.entry.is_some() && unsettled.mark.is_none() {
+            if let Some(entry) = unsettled
+                .entry
+                .as_ref()
+                .filter(|_| unsettled.mark.is_none())
+            {
                 unsettled.mark = Some((transaction, outcome));
+                self.bytes -= entry.bytes();
                 count += 1;
             }
         }
@@ -116,6 +131,7 @@ impl Inflight {
         for unsettled in &mut self.list {
             if unsettled.mark.is_some_and(|(by, _)| by == transaction) {
                 unsettled.mark = None;
+                self.bytes += unsettled.entry.as_ref().map_or(0, Entry::bytes);
                 count += 1;
             }
         }
@@ -153,6 +169,7 @@ impl Inflight {
                 taken.extend(unsettled.entry.take().map(|entry| (unsettled.tag, entry)));
             }
         }
+        self.bytes = 0;
         self.live -= taken.len();
         self.trim();
         taken
@@ -204,6 +221,12 @@ impl Inflight {
             self.marked,
             "marked"
         );
+        let counted = self
+            .list
+            .iter()
+            .filter(|unsettled| unsettled.mark.is_none());
+        let bytes = counted.filter_map(|unsettled| unsettled.entry.as_ref());
+        assert_eq!(bytes.map(Entry::bytes).sum::<u64>(), self.bytes, "bytes");
         assert!(
             self.list
                 .iter()

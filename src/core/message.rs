@@ -1,6 +1,8 @@
 //! A message as the broker holds it: the few fields that rules need, and the encoded form that the
 //! arriving session wrote once for all who will read it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::destination::DestinationName;
@@ -103,7 +105,9 @@ pub struct Provenance {
     pub first_failure: Timestamp,
     /// When it was given up.
     pub last_failure: Timestamp,
-    /// The expiration that it arrived with; on the dead-letter queue it has none.
+    /// The consumer that had it last, by the name that its session gave it.
+    pub last_consumer: Option<Arc<str>>,
+    /// The expiration that it arrived with; on the dead-letter queue it has another or none.
     pub expiration: Option<Timestamp>,
     /// Whether it was persistent when it arrived; on the dead-letter queue it always is.
     pub was_persistent: bool,

@@ -6,6 +6,7 @@
 //! consumer keeps it; the longest idle ones are forgotten first. A consumer loses a group only when
 //! nothing of it is in flight, unless rebalancing is `Immediate`.
 
+mod idle;
 mod line;
 mod policy;
 
@@ -95,6 +96,8 @@ pub(super) struct Groups {
     idle_count: usize,
     last_idle: u64,
     waiting: u64,
+    /// How many groups have messages in line.
+    lines: u64,
 }
 
 impl Groups {
@@ -109,6 +112,35 @@ impl Groups {
     /// How many of them have messages, waiting or in flight.
     pub(super) fn busy(&self) -> usize {
         self.by_name.len() - self.idle_count
+    }
+
+    /// All groups: name, owner, messages in line and in flight.
+    pub(super) fn all(
+        &self,
+    ) -> impl Iterator<Item = (&Arc<[u8]>, Option<SubscriptionKey>, usize, usize)> {
+        self.slots.iter().flatten().map(|group| {
+            let in_flight = group.in_flight as usize;
+            (&group.name, group.owner, group.line.len(), in_flight)
+        })
+    }
+
+    /// How many groups have an owner, and how many have messages in line.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let owned: usize = self.owners.values().map(|owner| owner.groups).sum();
+        (owned as u64, self.lines)
+    }
+
+    /// Takes a group, or all of them, from their owners as soon as nothing of them is in flight.
+    /// Returns how many had one.
+    pub(super) fn reset(&mut self, name: Option<&[u8]>) -> usize {
+        let owned =
+            |group: &&Group| group.owner.is_some() && name.is_none_or(|name| *group.name == *name);
+        let groups = self.slots.iter().flatten().filter(owned);
+        let groups: Vec<_> = groups.map(|group| group.key).collect();
+        for key in &groups {
+            self.give_up(*key, false);
+        }
+        groups.len()
     }
 
     /// Messages that wait in a group's line.
@@ -231,7 +263,10 @@ impl Groups {
     /// that one was not.
     pub(super) fn push(&mut self, key: GroupKey, waiting: Waiting) -> Option<Standing> {
         self.wake(key);
-        self.get_mut(key)?.line.push(waiting);
+        let line = &mut self.get_mut(key)?.line;
+        line.push(waiting);
+        let is_new = line.len() == 1;
+        self.lines += u64::from(is_new);
         self.waiting += 1;
         self.relist(key)
     }
@@ -260,15 +295,32 @@ impl Groups {
 
     /// Takes the first message out of the line.
     pub(super) fn take_head(&mut self, key: GroupKey) -> Option<Waiting> {
-        let taken = self.get_mut(key)?.line.pop()?;
+        let line = &mut self.get_mut(key)?.line;
+        let taken = line.pop()?;
+        let is_over = line.is_empty();
+        self.lines -= u64::from(is_over);
         self.waiting -= 1;
         self.relist(key);
         Some(taken)
     }
 
+    /// Takes a message out of the line, wherever it stands there.
+    pub(super) fn take_at(&mut self, key: GroupKey, position: Position) -> Option<Slot> {
+        let taken = self.get_mut(key)?.line.take_at(position)?;
+        self.waiting -= 1;
+        self.relist(key);
+        Some(taken.slot)
+    }
+
     /// A place in line, to bring a message back from disk.
     pub(super) fn slot_mut(&mut self, key: GroupKey, position: Position) -> Option<&mut Slot> {
         self.get_mut(key)?.line.slot_mut(position)
+    }
+
+    /// The first message in each line.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (GroupKey, &Waiting)> {
+        let groups = self.slots.iter().flatten();
+        groups.filter_map(|group| Some((group.key, group.line.front()?)))
     }
 
     /// A consumer's groups, by their first messages.
@@ -403,59 +455,6 @@ impl Groups {
         }
         let (owner, _) = place?;
         Some(owner.map_or(Standing::Free, Standing::Owned))
-    }
-
-    /// A group has messages again.
-    fn wake(&mut self, key: GroupKey) {
-        let idle = self.get_mut(key).and_then(|group| group.idle.take());
-        self.idle_count -= usize::from(idle.is_some());
-    }
-
-    /// Notes that a group has no messages, if so.
-    pub(super) fn rest(&mut self, key: GroupKey, now: Tick) {
-        self.last_idle += 1;
-        let stamp = self.last_idle;
-        let Some(group) = self.get_mut(key) else {
-            return;
-        };
-        if group.in_flight > 0 || !group.line.is_empty() || group.idle.is_some() {
-            return;
-        }
-        group.idle = Some((stamp, now));
-        self.idle_count += 1;
-        self.idle.push_back((stamp, key));
-        if self.idle.len() > 2 * self.idle_count + 64 {
-            let mut idle = std::mem::take(&mut self.idle);
-            idle.retain(|(stamp, key)| self.is_idle_since(*key, *stamp));
-            self.idle = idle;
-        }
-    }
-
-    fn is_idle_since(&self, key: GroupKey, stamp: u64) -> bool {
-        let idle = self.get(key).and_then(|group| group.idle);
-        idle.is_some_and(|(since, _)| since == stamp)
-    }
-
-    /// Forgets the longest idle groups, beyond so many.
-    pub(super) fn forget_idle(&mut self, remember: usize) {
-        while self.idle_count > remember {
-            let Some((stamp, key)) = self.idle.pop_front() else {
-                return;
-            };
-            if !self.is_idle_since(key, stamp) {
-                continue;
-            }
-            self.wake(key);
-            self.set_owner(key, None);
-            let place = self.slots.get_mut(key.0.get() as usize - 1);
-            if let Some(group) = place.and_then(Option::take) {
-                self.by_name.remove(&group.name);
-                self.free.push(key);
-            }
-        }
-        if self.by_name.is_empty() {
-            *self = Self::default();
-        }
     }
 
     /// A group whose first message in line is at a position up to this.

@@ -5,6 +5,7 @@
 //! collections. Deliberately not here: clocks, sockets, threads, locks, randomness, header names of
 //! any protocol; time and numbers come in as arguments, results go out as `Effects`.
 
+mod advisory;
 mod compose;
 mod dead_letter;
 mod delivery;
@@ -19,6 +20,7 @@ mod pattern;
 mod pending;
 mod persist;
 mod policy;
+mod policy_table;
 mod property;
 mod queue;
 mod redelivery;
@@ -31,7 +33,9 @@ mod topic;
 mod virtual_topic;
 mod window;
 
+pub use advisory::Event;
 pub use compose::Composition;
+pub use dead_letter::{DeadLetterChange, DeadLetterPolicy, LetterFilter, NameTemplate};
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
 pub use effect::{Effects, Forward, PageReader, PageRequest, SubscriptionKey, Tally};
@@ -46,8 +50,9 @@ pub use message::{
 pub use message_group::{GroupPolicy, Rebalance};
 pub use pattern::{Pattern, PatternTrie};
 pub use persist::Persist;
-pub use policy::{DestinationPolicy, Keep};
-pub use queue::{Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
+pub use policy::{DestinationPolicy, GroupChange, Keep, PolicyChange, WhenFull};
+pub use policy_table::{Policies, PolicyRule};
+pub use queue::{GroupState, Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
 pub use request::{AckMode, Completion, Done, Outcome, Request, SubscribeOptions, Tags};
 pub use schedule::{Cron, CronError};
 pub use selector::{Properties, Selector, SelectorError, Value};

@@ -41,7 +41,11 @@ impl Properties for Described<'_> {
                 None => self.destination("destination"),
             },
             "ReplyTo" => self.destination("reply-to"),
-            _ => self.text(name),
+            _ => {
+                let provenance = message.provenance.as_deref();
+                let told = provenance.and_then(|provenance| provenance.property(name));
+                told.or_else(|| self.text(name))
+            }
         }
     }
 }
@@ -107,6 +111,30 @@ impl Encoded {
             rest = behind.get(1..).unwrap_or_default();
         }
         None
+    }
+}
+
+impl Encoded {
+    /// The same without the expiration that its sender gave it.
+    pub(super) fn without_expiration(&self) -> Self {
+        let mut encoded = self.clone();
+        let start = (self.body_start as usize).min(self.bytes.len());
+        let (head, rest) = self.bytes.split_at_checked(start).unwrap_or_default();
+        let name = b"expires:";
+        let line = head
+            .split(|byte| *byte == b'\n')
+            .find(|line| line.starts_with(name));
+        let at = line.and_then(|line| memchr::memmem::find(head, line).map(|at| (at, line.len())));
+        let Some((at, length)) = at else {
+            return encoded;
+        };
+        let (before, after) = head.split_at_checked(at).unwrap_or_default();
+        let after = after.get(length..).unwrap_or_default();
+        let bytes = [before, name, b"0", after, rest].concat();
+        let shorter = self.bytes.len().saturating_sub(bytes.len());
+        encoded.body_start -= u32::try_from(shorter).unwrap_or(0);
+        encoded.bytes = bytes.into();
+        encoded
     }
 }
 

@@ -49,17 +49,9 @@ pub(super) fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::DestinationName;
 
     fn policy() -> DestinationPolicy {
-        DestinationPolicy {
-            keep: crate::core::Keep::All,
-            memory_window_bytes: 1 << 20,
-            max_bytes: u64::MAX,
-            redelivery_max: 6,
-            dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
-            groups: crate::core::GroupPolicy::default(),
-        }
+        DestinationPolicy::default()
     }
 
     #[test]

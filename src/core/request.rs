@@ -86,8 +86,11 @@ pub enum Request {
 /// On which terms a subscription receives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubscribeOptions {
-    /// How many deliveries may be unsettled at once; at least 1.
-    pub prefetch: u32,
+    /// How many deliveries may be unsettled at once, at least 1; `None` is as the destination's policy
+    /// says.
+    pub prefetch: Option<u32>,
+    /// How many bytes of messages may be unsettled at once, beside the last one; `u64::MAX` for any.
+    pub window_bytes: u64,
     /// Who settles its deliveries.
     pub mode: AckMode,
     /// Only messages that it matches are wanted.
@@ -104,13 +107,16 @@ pub struct SubscribeOptions {
     /// Its share of credit, if it is a part of a subscription to several destinations; `prefetch` is of
     /// no effect then.
     pub share: Option<Arc<Share>>,
+    /// What operators may call it, to be found on dead letters: its connection and its own name there.
+    pub name: Option<Arc<str>>,
 }
 
 impl SubscribeOptions {
     /// What a subscription has that asks for nothing else.
-    pub fn new(prefetch: u32, mode: AckMode) -> Self {
+    pub fn new(prefetch: impl Into<Option<u32>>, mode: AckMode) -> Self {
         Self {
-            prefetch,
+            prefetch: prefetch.into(),
+            window_bytes: u64::MAX,
             mode,
             selector: None,
             no_local: None,
@@ -118,6 +124,7 @@ impl SubscribeOptions {
             exclusive: false,
             browse: false,
             share: None,
+            name: None,
         }
     }
 }

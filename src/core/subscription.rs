@@ -19,6 +19,8 @@ pub(super) struct Subscription {
     /// What its session calls it.
     pub(super) id: SubscriptionId,
     pub(super) options: SubscribeOptions,
+    /// How many deliveries may be unsettled at once.
+    prefetch: u32,
     pub(super) inflight: Inflight,
     /// Where nothing can come back, deliveries are only counted: the last one that is settled.
     counted_through: Option<DeliveryTag>,
@@ -45,11 +47,13 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(id: SubscriptionId, options: SubscribeOptions) -> Self {
+    /// A subscription that holds as many deliveries as it asks for, or else `prefetch`.
+    pub(super) fn new(id: SubscriptionId, options: SubscribeOptions, prefetch: u32) -> Self {
         let share = options.share.as_ref();
         let last_tag = share.map_or(DeliveryTag(0), |share| share.before_first());
         Self {
             id,
+            prefetch: options.prefetch.unwrap_or(prefetch),
             options,
             inflight: Inflight::default(),
             counted_through: None,
@@ -67,8 +71,8 @@ impl Subscription {
     }
 
     /// One whose deliveries never come back, so that none of them needs to be kept.
-    pub(super) fn counting(id: SubscriptionId, options: SubscribeOptions) -> Self {
-        let new = Self::new(id, options);
+    pub(super) fn counting(id: SubscriptionId, options: SubscribeOptions, prefetch: u32) -> Self {
+        let new = Self::new(id, options, prefetch);
         Self {
             counted_through: Some(new.last_tag),
             ..new
@@ -78,10 +82,11 @@ impl Subscription {
     /// Whether it can be given a message.
     pub(super) fn has_credit(&self) -> bool {
         let has_room = || match &self.options.share {
-            None => self.used() < u64::from(self.options.prefetch),
+            None => self.used() < u64::from(self.prefetch),
             Some(share) => share.has_room(),
         };
-        !self.paused && !self.ended && !self.awaits_disk && has_room()
+        let fits = self.inflight.bytes() < self.options.window_bytes;
+        fits && !self.paused && !self.ended && !self.awaits_disk && has_room()
     }
 
     /// Makes sure of the credit for the next delivery. Only where it is shared may somebody else have

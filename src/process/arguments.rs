@@ -33,10 +33,28 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at the configuration without a broker.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Print a completion script for a shell.
     Completion {
         /// Which shell.
         shell: clap_complete::Shell,
+    },
+}
+
+/// What to look at in the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print each setting of a destination, and where it was written.
+    Explain {
+        /// Which one, as clients spell it; a bare name is a queue.
+        destination: String,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -2,4 +2,6 @@
 
 pub(crate) mod arguments;
 mod banner;
+pub(crate) mod explain;
+mod reload;
 pub(crate) mod serve;

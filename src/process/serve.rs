@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::arguments::ServeArguments;
 use super::banner::banner;
+use super::reload::Running;
 
 /// What was asked for cannot be understood: wrong arguments, wrong configuration.
 const USAGE: u8 = 2;
@@ -37,7 +38,8 @@ pub(crate) fn serve(arguments: &ServeArguments) -> ExitCode {
     if arguments.check {
         return answer("the configuration is valid\n");
     }
-    let settings = loaded.settings;
+    let mut running = Running::new(sources(arguments), loaded);
+    let settings = running.settings().clone();
     start_log(&settings);
     let workers = workers(&settings);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -59,7 +61,9 @@ pub(crate) fn serve(arguments: &ServeArguments) -> ExitCode {
             // Clients are served, whether or not somebody reads the banner.
             tracing::warn!(target: "tidegate::server", %error, "the banner could not be printed");
         }
-        signals.stop().await;
+        while signals.next().await == Wish::Reload {
+            running.reload(&server);
+        }
         tracing::info!(target: "tidegate::server", "stopping");
         server.stop(signals.stop()).await
     });
@@ -101,7 +105,7 @@ fn disk(settings: &Settings) -> String {
 }
 
 /// Everything that the settings are read from.
-fn sources(arguments: &ServeArguments) -> Sources {
+pub(super) fn sources(arguments: &ServeArguments) -> Sources {
     let mut overrides = Vec::new();
     let mut add = |key: &str, value: &str, flag: String| {
         let (key, value) = (key.to_owned(), value.to_owned());
@@ -169,6 +173,13 @@ fn start_log(settings: &Settings) {
     };
 }
 
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Stop,
+    Reload,
+}
+
 /// The signals that stop the broker, and the one that does not.
 struct Signals {
     terminate: Signal,
@@ -191,23 +202,29 @@ impl Signals {
         })
     }
 
+    /// Waits for the next one.
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.hangup.recv() => Wish::Reload,
+        }
+    }
+
     /// Waits for one that stops.
     async fn stop(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    tracing::warn!(target: "tidegate::server",
-                        "SIGHUP is ignored: a changed configuration needs a restart");
-                }
-            }
-        }
+        while self.next().await == Wish::Reload {}
     }
 }
 
-fn complain(problems: &Problems) -> ExitCode {
+pub(super) fn complain(problems: &Problems) -> ExitCode {
     complain_text(&problems.to_string());
+    ExitCode::from(USAGE)
+}
+
+/// Says what about the arguments cannot be understood.
+pub(super) fn usage(message: &str) -> ExitCode {
+    complain_text(&format!("tidegate: {message}"));
     ExitCode::from(USAGE)
 }
 

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use super::machine;
 use crate::broker::BrokerError;
-use crate::core::NameError;
 
 /// Why a server could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +23,6 @@ pub enum ServerError {
     /// The broker could not be opened or closed.
     #[error("{0}")]
     Broker(#[from] BrokerError),
-    /// A name in the configuration cannot be used.
-    #[error("destination.dead_letter_queue: {0}")]
-    Name(#[from] NameError),
     /// The system refused something else.
     #[error("{action}: {source}")]
     System {

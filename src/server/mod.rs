@@ -10,6 +10,7 @@ mod error;
 mod http;
 mod listener;
 mod machine;
+mod policies;
 mod settings;
 
 use std::net::SocketAddr;
@@ -99,7 +100,7 @@ impl Server {
         let mut sockets = Sockets::bind(settings)?;
         // Whoever looks while the store is opened, which may take long after a crash, is answered.
         let front = Front::open(sockets.http.take(), settings, recorder)?;
-        let broker = open(&settings::broker(settings)?).await?;
+        let broker = open(&settings::broker(settings)).await?;
         Self::around(broker, sockets, settings, front)
     }
 
@@ -170,6 +171,12 @@ impl Server {
     /// Where metrics and health are served.
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// Takes over what can change while the broker runs: how destinations behave.
+    pub fn reload(&self, settings: &Settings) {
+        let (base, rules) = (policies::base(settings), policies::rules(settings));
+        self.broker.set_policies(base, rules);
     }
 
     /// The broker inside.

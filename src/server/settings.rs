@@ -5,36 +5,32 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::config::{
-    Destination, Durability, Engine, ErrorMode, Groups, Limits, Listener, NackMode, Settings, Store,
+    Dialect, Durability, Engine, ErrorMode, Limits, Listener, NackMode, Settings, Store,
 };
 use super::connection::Budget;
 use super::listener::ConnectionLimits;
-use super::machine;
+use super::{machine, policies};
 use crate::broker::{BrokerConfig, BrokerLimits, Life, MirroredQueues, Routing, StoreConfig};
-use crate::core::{
-    DestinationName, DestinationPolicy, GroupPolicy, Keep, NameError, Rebalance, VirtualTopics,
-};
+use crate::core::{DestinationName, VirtualTopics};
 use crate::protocol::stomp;
 use crate::store;
 
 /// What the broker is opened with.
-///
-/// # Errors
-/// When the name of a destination cannot be used.
-pub(super) fn broker(settings: &Settings) -> Result<BrokerConfig, NameError> {
-    Ok(BrokerConfig {
+pub(super) fn broker(settings: &Settings) -> BrokerConfig {
+    BrokerConfig {
         store: match settings.store.engine {
             Engine::Memory => StoreConfig::Memory,
             Engine::Redb => redb(settings),
         },
         durability: durability(&settings.store),
-        policy: policy(&settings.destination, &settings.groups)?,
+        policy: policies::base(settings),
+        policies: policies::rules(settings),
         routing: routing(settings),
-        life: life(settings)?,
+        life: life(settings),
         limits: limits(settings),
         memory_limit_bytes: settings.memory.limit.of(machine::memory()),
         memory_slow_at: settings.memory.slow_at,
-    })
+    }
 }
 
 fn redb(settings: &Settings) -> StoreConfig {
@@ -64,42 +60,17 @@ fn durability(store: &Store) -> store::Durability {
     }
 }
 
-fn policy(destination: &Destination, groups: &Groups) -> Result<DestinationPolicy, NameError> {
-    Ok(DestinationPolicy {
-        keep: Keep::All,
-        memory_window_bytes: destination.memory_window,
-        max_bytes: destination.max_bytes.unwrap_or(u64::MAX),
-        redelivery_max: destination.redelivery_max,
-        dead_letter_queue: DestinationName::queue(&destination.dead_letter_queue)?,
-        groups: GroupPolicy {
-            rebalance: match groups.rebalance {
-                super::config::Rebalance::Off => Rebalance::Off,
-                super::config::Rebalance::Drain => Rebalance::Drain,
-                super::config::Rebalance::Immediate => Rebalance::Immediate,
-            },
-            remember: count(groups.remember),
-            idle_release: groups
-                .idle_release
-                .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-        },
-    })
-}
-
-fn life(settings: &Settings) -> Result<Life, NameError> {
+fn life(settings: &Settings) -> Life {
     let declare = &settings.declare;
-    let queues = declare
-        .queues
-        .iter()
-        .map(|name| DestinationName::queue(name));
-    let topics = declare
-        .topics
-        .iter()
-        .map(|name| DestinationName::topic(name));
-    Ok(Life {
-        declared: queues.chain(topics).collect::<Result<_, _>>()?,
+    let (queues, topics) = (declare.queues.iter(), declare.topics.iter());
+    let queues = queues.map(|name| DestinationName::queue(name));
+    let topics = topics.map(|name| DestinationName::topic(name));
+    Life {
+        // They were read as names.
+        declared: queues.chain(topics).filter_map(Result::ok).collect(),
         auto_create: settings.destination.auto_create,
         collect_after: settings.gc.enabled.then_some(settings.gc.after),
-    })
+    }
 }
 
 fn routing(settings: &Settings) -> Routing {
@@ -120,7 +91,7 @@ fn limits(settings: &Settings) -> BrokerLimits {
         destinations: count(limits.max_destinations),
         outbound_bytes: size(limits.outbound_buffer),
         parked_bytes: size(limits.inbound_parked),
-        full_timeout: settings.destination.full_timeout,
+        full_timeout: limits.full_timeout,
         transaction_operations: count(limits.tx_max_operations),
         transaction_bytes: size(limits.tx_max_bytes),
         transaction_timeout: limits.tx_timeout,
@@ -144,15 +115,19 @@ pub(super) fn session(settings: &Settings, listener: &Listener) -> Arc<stomp::Co
             grace_extra: beat.grace_extra,
             require: beat.require,
         },
+        dialect: match listener.dialect {
+            Dialect::ActiveMq => stomp::Dialect::ActiveMq,
+            Dialect::Artemis => stomp::Dialect::Artemis,
+            Dialect::RabbitMq => stomp::Dialect::RabbitMq,
+        },
         nack: match listener.nack {
-            NackMode::Redeliver => stomp::Nack::Redeliver,
+            NackMode::Dialect if listener.dialect == Dialect::RabbitMq => stomp::Nack::Requeue,
+            NackMode::Dialect | NackMode::Redeliver => stomp::Nack::Redeliver,
             NackMode::DeadLetter => stomp::Nack::DeadLetter,
             NackMode::Requeue => stomp::Nack::Requeue,
         },
         strict_subscription_id: listener.strict_subscription_id,
         close_on_error: listener.error_mode == ErrorMode::Close,
-        queue_prefetch: settings.destination.prefetch,
-        topic_prefetch: settings.destination.topic_prefetch,
         max_subscriptions: count(limits.max_subscriptions_per_connection),
         max_temporary: count(limits.max_temporary_per_connection),
         max_transactions: count(limits.max_transactions_per_connection),

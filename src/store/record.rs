@@ -24,6 +24,9 @@ const KNOWN_FLAGS: u8 = PERSISTENT
     | GROUPED
     | SENT_ELSEWHERE;
 
+const WAS_PERSISTENT: u8 = 1;
+const HAS_LAST_CONSUMER: u8 = 1 << 1;
+
 /// Appends a message and what has happened to it.
 pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState) {
     let has_state = state != DeliveryState::default();
@@ -167,19 +170,38 @@ fn encode_provenance(out: &mut Vec<u8>, provenance: &Provenance) {
     out.extend_from_slice(&provenance.last_failure.0.to_le_bytes());
     let expiration = provenance.expiration.map_or(0, |at| at.0.saturating_add(1));
     out.extend_from_slice(&expiration.to_le_bytes());
-    out.push(u8::from(provenance.was_persistent));
+    // Whoever wrote neither knew of no consumers: 0 and 1 mean what they always did.
+    let consumer = provenance.last_consumer.as_deref();
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    out.push(
+        flag(provenance.was_persistent, WAS_PERSISTENT)
+            | flag(consumer.is_some(), HAS_LAST_CONSUMER),
+    );
+    if let Some(consumer) = consumer {
+        put_text(out, consumer);
+    }
 }
 
 fn decode_provenance(input: &mut Input<'_>) -> Result<Provenance, FormatError> {
-    Ok(Provenance {
+    let mut provenance = Provenance {
         origin: decode_name(input)?,
         cause: input.text("the cause of a dead letter")?.to_owned(),
         delivery_count: input.u32("the delivery count of a dead letter")?,
         first_failure: Timestamp(input.u64("a first failure")?),
         last_failure: Timestamp(input.u64("a last failure")?),
+        last_consumer: None,
         expiration: input.u64("an expiration")?.checked_sub(1).map(Timestamp),
-        was_persistent: input.flag("whether a dead letter was persistent")?,
-    })
+        was_persistent: false,
+    };
+    let flags = input.u8("the flags of a dead letter")?;
+    if flags & !(WAS_PERSISTENT | HAS_LAST_CONSUMER) != 0 {
+        return Err(value("the flags of a dead letter", flags));
+    }
+    provenance.was_persistent = flags & WAS_PERSISTENT != 0;
+    if flags & HAS_LAST_CONSUMER != 0 {
+        provenance.last_consumer = Some(input.text("the consumer of a dead letter")?.into());
+    }
+    Ok(provenance)
 }
 
 /// Appends a destination's kind and name.
@@ -235,7 +257,7 @@ pub(super) mod tests {
             head in proptest::collection::vec(any::<u8>(), 0..100),
             body in proptest::collection::vec(any::<u8>(), 0..2000),
             sent_to in proptest::option::of("[a-z.,]{1,20}"),
-            dead in proptest::option::of(("[a-z.]{1,20}", ".{0,40}", any::<(u32, u64, u64, bool)>(), 0..u64::MAX)),
+            dead in proptest::option::of(("[a-z.]{1,20}", ".{0,40}", any::<(u32, u64, u64, bool)>(), 0..u64::MAX, proptest::option::of(".{0,20}"))),
         ) -> Message {
             let mut bytes = head.clone();
             bytes.extend_from_slice(&body);
@@ -254,13 +276,14 @@ pub(super) mod tests {
                     body_length: u32::try_from(body.len()).unwrap(),
                 },
                 sent_to: sent_to.map(|name| Box::new(DestinationName::topic(&name).unwrap())),
-                provenance: dead.map(|(name, cause, (count, first, last, was), expiration)| {
+                provenance: dead.map(|(name, cause, (count, first, last, was), expiration, consumer)| {
                     Box::new(Provenance {
                         origin: DestinationName::queue(&name).unwrap(),
                         cause,
                         delivery_count: count,
                         first_failure: Timestamp(first),
                         last_failure: Timestamp(last),
+                        last_consumer: consumer.map(Into::into),
                         expiration: Some(Timestamp(expiration)),
                         was_persistent: was,
                     })

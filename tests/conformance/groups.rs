@@ -1,7 +1,7 @@
 //! Message groups: `JMSXGroupID`, `JMSXGroupSeq`.
 
 use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
-use tidegate::internal::core::Rebalance;
+use tidegate::internal::core::{DestinationName, Rebalance};
 
 use crate::say::{
     ack_id, assert_alive, frame, granted, message, refused, send, subscribe, waiting,
@@ -313,4 +313,56 @@ fn a_group_header_that_cannot_be_used_is_refused() {
     assert_eq!(plain, []);
     assert_alive(&mut world, client);
     assert_eq!(waiting(&mut world, Q).len(), 1);
+}
+
+#[test]
+fn groups_can_be_listed_and_taken_from_their_consumers() {
+    let mut world = World::new();
+    let queue = DestinationName::queue("listed").unwrap();
+    assert_eq!(world.broker.groups(&queue), None, "there is no such queue");
+    let mut consumers = Vec::new();
+    for _ in 0..2 {
+        let client = world.connect(Version::V1_2);
+        let one = subscribe("/queue/listed", "1").with("ack", "client-individual");
+        granted(&mut world, client, one.with("activemq.prefetchSize", "1"));
+        consumers.push(client);
+    }
+    let sender = world.connect(Version::V1_2);
+    for group in ["a", "b", "a", "a"] {
+        let sent = send("/queue/listed").with("JMSXGroupID", group);
+        granted(&mut world, sender, sent.with_body(group.as_bytes()));
+    }
+    let shown = |world: &World| -> Vec<(String, bool, usize, usize)> {
+        let groups = world.broker.groups(&queue).unwrap().into_iter();
+        groups
+            .map(|group| {
+                (
+                    group.name,
+                    group.consumer.is_some(),
+                    group.waiting,
+                    group.in_flight,
+                )
+            })
+            .collect()
+    };
+    let b = message(&mut world, consumers[1]);
+    world.send(consumers[1], &ack_id(&b));
+    // The consumer of b is free, and the queue has come to what waits for the other one.
+    let expected = [("a".to_owned(), true, 2, 1), ("b".to_owned(), true, 0, 0)];
+    assert_eq!(shown(&world), expected);
+    let totals = world.broker.totals();
+    assert_eq!((totals.groups_assigned, totals.groups_waiting), (2, 1));
+    let a = message(&mut world, consumers[0]);
+    assert_eq!(world.broker.reset_groups(&queue, Some("a")), 1);
+    world.run();
+    assert_eq!(
+        world.drain(consumers[1]),
+        [],
+        "what is in flight comes first"
+    );
+    world.send(consumers[0], &ack_id(&a));
+    let next = [0, 1].map(|place| world.drain(consumers[place]).len());
+    assert_eq!(next.iter().sum::<usize>(), 1, "one consumer at a time");
+    assert_eq!(world.broker.reset_groups(&queue, None), 2, "a and b");
+    assert_eq!(world.broker.reset_groups(&queue, Some("unheard-of")), 0);
 }

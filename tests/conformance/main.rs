@@ -14,11 +14,15 @@
 mod browse;
 mod consumers;
 mod damage;
+mod dead_letters;
 mod destinations;
+mod dialects;
 mod errors;
 mod groups;
 mod life;
 mod limits;
+mod overflow;
+mod policies;
 mod prefetch;
 mod provoke;
 mod refusals;

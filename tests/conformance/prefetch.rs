@@ -3,9 +3,10 @@
 use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
 
 use crate::say::{
-    ack_id, ack_message, bodies, frame, granted, message, send, subscribe, transaction, waiting,
+    ack_id, ack_message, bodies, frame, granted, message, refused, send, settle_id, subscribe,
+    transaction, waiting,
 };
-use crate::support::world::World;
+use crate::support::world::{World, policed};
 
 const Q: &str = "/queue/test";
 
@@ -72,7 +73,7 @@ fn test_prefetch_size() {
 
 #[test]
 fn test_queue_sub_prefetch() {
-    let mut world = World::new().session(|config| config.queue_prefetch = 10);
+    let mut world = policed(|policy| policy.prefetch = 10);
     fill(&mut world, Q, 30);
     let client = world.connect(Version::V1_2);
     world.send(client, &subscribe(Q, "1").with("ack", "client"));
@@ -85,7 +86,7 @@ fn test_queue_sub_prefetch() {
 
 #[test]
 fn test_topic_sub_prefetch() {
-    let mut world = World::new().session(|config| config.topic_prefetch = 10);
+    let mut world = policed(|policy| policy.topic_prefetch = 10);
     let client = world.connect(Version::V1_2);
     world.send(client, &subscribe("/topic/test", "1").with("ack", "client"));
     fill(&mut world, "/topic/test", 30);
@@ -257,4 +258,55 @@ fn a_message_that_kills_its_consumers_is_given_up() {
         assert_eq!(granted(&mut world, polite, end), []);
     }
     assert_eq!(waiting(&mut world, Q).len(), 2, "nothing was counted");
+}
+
+#[test]
+fn a_window_in_bytes_bounds_what_a_subscription_holds() {
+    let mut world = World::new();
+    let sender = world.connect(Version::V1_2);
+    for _ in 0..6 {
+        granted(
+            &mut world,
+            sender,
+            send("/queue/w").with_body(&[b'x'; 1000]),
+        );
+    }
+    for (window, held) in [("3000", 3), ("1", 1), ("0", 1), ("-1", 6), ("1000000", 6)] {
+        let client = world.connect(Version::V1_2);
+        let frame = subscribe("/queue/w", "1").with("ack", "client-individual");
+        world.send(client, &frame.with("consumer-window-size", window));
+        let found = world.drain(client);
+        assert_eq!(found.len(), held, "{window}");
+        if held < 6 {
+            world.send(client, &settle_id(Verb::Nack, &found[0]));
+            assert_eq!(world.drain(client).len(), 1, "one goes back, one comes");
+        }
+        world.send(client, &self::frame(Verb::Disconnect));
+    }
+    let client = world.connect(Version::V1_2);
+    for bad in ["-2", "much"] {
+        let frame = subscribe("/queue/w", "1").with("consumer-window-size", bad);
+        let error = refused(&mut world, client, frame);
+        assert_eq!(error.get("code"), Some("invalid-header"), "{bad}");
+    }
+}
+
+#[test]
+fn transactions_widen_a_window_in_bytes_until_they_are_aborted() {
+    let mut world = World::new();
+    let client = world.connect(Version::V1_2);
+    for _ in 0..3 {
+        world.send(client, &send("/queue/w").with_body(&[b'x'; 1000]));
+    }
+    let one = subscribe("/queue/w", "1").with("ack", "client-individual");
+    world.send(client, &one.with("consumer-window-size", "1000"));
+    let first = message(&mut world, client);
+    world.send(client, &transaction(Verb::Begin, "t"));
+    world.send(client, &ack_id(&first).with("transaction", "t"));
+    let second = message(&mut world, client);
+    world.send(client, &transaction(Verb::Abort, "t"));
+    world.send(client, &ack_id(&first));
+    assert_eq!(world.drain(client), [], "the second one fills it");
+    world.send(client, &ack_id(&second));
+    assert_eq!(world.drain(client).len(), 1);
 }

@@ -95,7 +95,7 @@ fn a_composite_that_holds_what_cannot_be_sent_to_is_refused_as_a_whole() {
         ("/queue/a,/queue/", "invalid-destination"),
         ("/queue/a,", "invalid-destination"),
         ("/queue/a,/queue/b.>", "invalid-destination"),
-        ("/queue/a,/exchange/b", "not-supported"),
+        ("/queue/a,/reply-queue/b", "not-supported"),
     ] {
         let error = refused(&mut world, client, persistent(text, "x"));
         assert_eq!(error.get("code"), Some(code), "{text}");

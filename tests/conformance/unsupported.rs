@@ -56,7 +56,6 @@ const SUBSCRIBED_WITH: &[(&str, &str, &str)] = &[
     ("durable, Artemis", "durable-subscriber-name", "n"),
     ("durable, RabbitMQ", "durable", "true"),
     ("retroactive consumers", "activemq.retroactive", "true"),
-    ("windows in bytes", "consumer-window-size", "1000"),
     (
         "test_transformation_receive_xml_map",
         "transformation",
@@ -76,7 +75,6 @@ const SENT_TO: &[(&str, &str)] = &[
         "/queue/ActiveMQ.Statistics.Broker",
     ),
     ("schedules", "/topic/ActiveMQ.Scheduler.Management"),
-    ("exchanges of RabbitMQ", "/exchange/amq.topic/a"),
     ("reply queues of RabbitMQ", "/reply-queue/a"),
 ];
 

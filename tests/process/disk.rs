@@ -31,8 +31,7 @@ fn on_a_mount(options: &str, arguments: &str) -> Option<(Command, tempfile::Temp
 
 #[test]
 fn below_the_free_space_that_was_asked_for_persistent_messages_wait_and_are_refused() {
-    let set =
-        "--set disk.free_min=100GiB --set destination.full_timeout=200ms --set store.ring=1MiB";
+    let set = "--set disk.free_min=100GiB --set limits.full_timeout=200ms --set store.ring=1MiB";
     let Some((mut command, _directory)) = on_a_mount("size=64m", set) else {
         return;
     };
@@ -94,7 +93,7 @@ fn without_a_ring_a_disk_that_fills_up_fails_the_store_for_good_and_says_so() {
 #[test]
 fn with_a_ring_the_broker_goes_on_when_a_full_disk_has_room_again() {
     const MESSAGES: usize = 900;
-    let set = "--set store.ring=4MiB --set destination.full_timeout=1s --set disk.free_min=1MiB \
+    let set = "--set store.ring=4MiB --set limits.full_timeout=1s --set disk.free_min=1MiB \
                --set disk.free_warn=1MiB";
     let Some((mut command, directory)) = on_a_mount("size=256m", set) else {
         return;

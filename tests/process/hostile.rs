@@ -188,7 +188,7 @@ fn a_producer_that_never_stops_is_held_back_and_then_refused() {
         "--set",
         "destination.max_bytes=1MiB",
         "--set",
-        "destination.full_timeout=200ms",
+        "limits.full_timeout=200ms",
     ];
     let (broker, mut neighbour) = broker_and_neighbour(&set);
     let mut sender = Plain::connect(broker.stomp);

@@ -212,6 +212,8 @@ pub struct Model {
     pub now: u64,
     /// Receipts outlive a crash.
     pub receipts_are_durable: bool,
+    /// Transactions have limits that clients meet.
+    pub units_may_end_early: bool,
     pub flags_are_durable: bool,
     /// Persistent messages outlive a clean stop.
     pub keeps: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tidegate::internal::broker::{BrokerConfig, BrokerLimits, StoreConfig};
-use tidegate::internal::core::{DestinationName, DestinationPolicy, Keep};
+use tidegate::internal::core::{DestinationPolicy, Keep};
 use tidegate::internal::store::Durability;
 
 /// The setting of one run.
@@ -63,8 +63,7 @@ impl Scenario {
             memory_window_bytes: few(rng, 0.6, 200, 3000, 4 << 20),
             max_bytes: few(rng, 0.2, 1000, 8000, u64::MAX),
             redelivery_max: if rng.bool() { 1 } else { 6 },
-            dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
-            groups: tidegate::internal::core::GroupPolicy::default(),
+            ..DestinationPolicy::default()
         };
         let fleeting = rng.u8(..3) == 0;
         let size = |value: u64| usize::try_from(value).unwrap();
@@ -81,6 +80,7 @@ impl Scenario {
             store: StoreConfig::Memory,
             durability,
             policy,
+            policies: Vec::new(),
             routing: tidegate::internal::broker::Routing {
                 virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
                 mirrored_queues: None,

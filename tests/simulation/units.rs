@@ -17,9 +17,11 @@ impl Model {
         for number in self.units[unit].sends.clone() {
             self.issue(number);
         }
+        // Something in it may have been refused, which its client has not heard.
+        let certain = !self.units_may_end_early;
         for (sub, number, _) in self.units[unit].refuses.clone() {
             if let Some(copy) = self.held(sub, number) {
-                copy.fail(true);
+                copy.fail(certain);
                 copy.held.as_mut().expect("it is held").leaving = true;
             }
         }
@@ -63,6 +65,7 @@ impl Model {
             return;
         }
         let was_committing = self.units[unit].stage == UnitStage::Committing;
+        let may_end_early = self.units_may_end_early;
         self.units[unit].stage = UnitStage::Undone;
         for number in self.units[unit].sends.clone() {
             self.never(number);
@@ -84,7 +87,8 @@ impl Model {
                 if was_committing {
                     held.leaving = false;
                     // When the subscription ended, its doubt may have been taken into account.
-                    copy.attempts.0 = copy.attempts.0.saturating_sub(1);
+                    let counted = u32::from(!may_end_early);
+                    copy.attempts.0 = copy.attempts.0.saturating_sub(counted);
                     copy.attempts.1 -= 1;
                 }
             }

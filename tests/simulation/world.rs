@@ -56,6 +56,7 @@ impl Sim {
         let mut model = Model {
             now: EPOCH.0,
             receipts_are_durable: scenario.receipts_are_durable(),
+            units_may_end_early: scenario.refuses_transactions(),
             flags_are_durable: scenario.flags_are_durable(),
             keeps: scenario.keeps(),
             tries: scenario.broker.policy.redelivery_max,
@@ -65,7 +66,7 @@ impl Sim {
         let topics = (0..scenario.topics).map(|n| (Some(Kind::Topic), format!("t{n}")));
         model.places.extend(queues.chain(topics));
         model.dead = model.places.len();
-        let dead = scenario.broker.policy.dead_letter_queue.name();
+        let dead = scenario.broker.policy.dead_letter.queue.as_str();
         model.places.push((Some(Kind::Queue), dead.to_owned()));
         model.subscribed = vec![false; model.places.len()];
         let disk = Disk::new(scenario.ring);

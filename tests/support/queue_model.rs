@@ -92,10 +92,8 @@ impl Check {
                 Keep::Nothing
             },
             memory_window_bytes: if settings & 2 == 0 { 1 << 20 } else { 700 },
-            max_bytes: u64::MAX,
             redelivery_max: REDELIVERIES,
-            dead_letter_queue: DestinationName::queue("dead").unwrap(),
-            groups: tidegate::internal::core::GroupPolicy::default(),
+            ..DestinationPolicy::default()
         });
         Self {
             queue: Queue::new(DestinationId(1), name, policy),

@@ -8,7 +8,7 @@ use tidegate::internal::broker::{
     Broker, BrokerConfig, BrokerLimits, Clock, Connection, StoreConfig,
 };
 use tidegate::internal::codec::stomp::{Decoder, Event, Limits, OwnedFrame, Verb, Version};
-use tidegate::internal::core::{DestinationName, DestinationPolicy, Keep, Now, Tick, Timestamp};
+use tidegate::internal::core::{DestinationPolicy, Now, Tick, Timestamp};
 use tidegate::internal::protocol::stomp::{Config, Session};
 use tidegate::internal::protocol::{Departure, Session as _};
 use tidegate::internal::store::{Durability, MemoryStore, Store};
@@ -48,14 +48,8 @@ pub fn config() -> BrokerConfig {
     BrokerConfig {
         store: StoreConfig::Memory,
         durability: Durability::Sync,
-        policy: DestinationPolicy {
-            keep: Keep::All,
-            memory_window_bytes: 4 << 20,
-            max_bytes: u64::MAX,
-            redelivery_max: 6,
-            dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
-            groups: tidegate::internal::core::GroupPolicy::default(),
-        },
+        policy: DestinationPolicy::default(),
+        policies: Vec::new(),
         routing: tidegate::internal::broker::Routing {
             virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
             mirrored_queues: None,
@@ -65,6 +59,13 @@ pub fn config() -> BrokerConfig {
         memory_limit_bytes: 1 << 30,
         memory_slow_at: 0.8,
     }
+}
+
+/// A world whose destinations are treated in another way.
+pub fn policed(change: impl FnOnce(&mut DestinationPolicy)) -> World {
+    let mut config = config();
+    change(&mut config.policy);
+    World::with(&config, Box::new(MemoryStore::default()))
 }
 
 impl World {

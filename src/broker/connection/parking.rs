@@ -71,6 +71,25 @@ impl Connection {
         }
     }
 
+    /// Lets a send wait that finds no room. The log hears of the first one of a connection.
+    pub(super) fn park_full(&mut self, refusal: Refusal, since: Tick, request: Request) {
+        if !std::mem::replace(&mut self.has_waited, true)
+            && let Refusal::Full {
+                what,
+                key,
+                actual,
+                limit,
+            } = &refusal
+            && let Some(destination) = target(&request)
+        {
+            let connection = self.id.0;
+            tracing::warn!(target: "tidegate::flow", connection, %destination, key, actual, limit,
+                "a sender waits: {what} holds all it may");
+        }
+        self.no_room.get_or_insert(refusal);
+        self.park(since, request);
+    }
+
     /// Lets a request wait that came at this tick.
     pub(super) fn park(&mut self, since: Tick, request: Request) {
         self.parked_bytes += request_bytes(&request);

@@ -208,8 +208,7 @@ impl Connection {
             self.pause(now);
         }
         if let Some((refusal, since, request)) = parked {
-            self.no_room.get_or_insert(refusal);
-            self.park(since, request);
+            self.park_full(refusal, since, request);
         }
         if let Some((since, request)) = next {
             self.run_again(work, now, cell, (since, request), rest, completions);
@@ -288,7 +287,7 @@ impl Connection {
         match &mut state.destination {
             Destination::Queue(queue) => {
                 let result = queue.enqueue(now, Arc::clone(message), pressed, effects);
-                if result.is_err() {
+                if matches!(result, Err(Refusal::Full { .. })) {
                     state.wait(&self.outbox);
                 }
                 result

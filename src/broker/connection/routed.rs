@@ -38,8 +38,10 @@ impl Connection {
             Err(refusal) => return refuse(completions, token, refusal),
         };
         if let Err(refusal) = self.admit_to_all(work, message, &targets) {
-            self.no_room.get_or_insert(refusal);
-            return self.park(since, request);
+            if matches!(refusal, Refusal::Full { .. }) {
+                return self.park_full(refusal, since, request);
+            }
+            return refuse(completions, token, refusal);
         }
         let persistent = message.persistent;
         let pressed = self.shared.flow.pressed();
@@ -48,7 +50,7 @@ impl Connection {
         for (cell, message) in targets {
             let mut next = Some(cell);
             while let Some(cell) = next {
-                let (live, _) = cell.with(&shared, work, Some(&outbox), |state, effects, _| {
+                let (found, _) = cell.with(&shared, work, Some(&outbox), |state, effects, _| {
                     if !state.enter(now) {
                         return false;
                     }
@@ -62,7 +64,7 @@ impl Connection {
                     true
                 });
                 let again = || shared.registry.again(&cell.name, &shared);
-                next = (!live).then(again).flatten();
+                next = (!found).then(again).flatten();
             }
         }
         if pause {
@@ -120,7 +122,9 @@ impl Connection {
                     return None;
                 };
                 let refusal = queue.refuses(message).filter(|_| !state.gone)?;
-                state.wait(&self.outbox);
+                if matches!(refusal, Refusal::Full { .. }) {
+                    state.wait(&self.outbox);
+                }
                 Some(refusal)
             });
             refusal.map_or(Ok(()), Err)?;

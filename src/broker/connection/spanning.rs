@@ -9,7 +9,7 @@ use super::super::cell::{Cell, Destination, Work};
 use super::super::spanning::{Part, Spanning, Wildcards, part_of, spans};
 use super::{Connection, unsubscribe};
 use crate::core::{
-    DeliveryTag, DestinationName, Done, Now, Outcome, Pattern, Refusal, SubscribeOptions,
+    DeliveryTag, DestinationName, Done, Kind, Now, Outcome, Pattern, Refusal, SubscribeOptions,
     SubscriptionId, Tags, Token, TransactionId,
 };
 use crate::store::Durable;
@@ -147,7 +147,17 @@ impl Connection {
                 named.push(part.clone());
             }
         }
-        let spanning = Spanning::new(id, &self.outbox, options, patterns);
+        // There is one window for all, and no policy that would be for all: what holds for everything
+        // holds, and for topics only if nothing else is named.
+        let base = self.shared.policies.base();
+        let only_topics = cells.iter().all(|cell| cell.name.kind() == Kind::Topic)
+            && patterns.iter().all(|(kind, _)| *kind == Kind::Topic);
+        let prefetch = options.prefetch.unwrap_or(if only_topics {
+            base.topic_prefetch
+        } else {
+            base.prefetch
+        });
+        let spanning = Spanning::new(id, &self.outbox, options, prefetch, patterns);
         let shared = Arc::clone(&self.shared);
         // Whatever comes to life from here on joins by itself.
         shared.registry.wildcards().add(&spanning);
@@ -363,12 +373,13 @@ mod tests {
     use crate::core::AckMode;
 
     fn span() -> Span {
-        let broker = super::super::super::Outbox::new(1000);
+        let broker = super::super::super::Outbox::new(crate::core::ConnectionId(1), 1000);
         let options = SubscribeOptions::new(10, AckMode::Client);
         Span::new(Spanning::new(
             SubscriptionId(1),
             &Arc::new(broker),
             options,
+            10,
             Vec::new(),
         ))
     }

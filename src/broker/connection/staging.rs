@@ -79,6 +79,9 @@ impl Connection {
         transaction: TransactionId,
     ) -> Result<(), Refusal> {
         let sends = self.sends_to(destination, message)?;
+        for (cell, message) in sends.iter().filter(|(cell, _)| cell.rejects()) {
+            cell.look(|destination| destination.refuses(message))?;
+        }
         let bytes = sends.iter().map(|(_, message)| message.footprint()).sum();
         let unit = self.grow(transaction, sends.len(), bytes)?;
         unit.sends.extend(sends);

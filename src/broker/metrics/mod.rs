@@ -5,6 +5,7 @@
 //! Lives here: names and handles. Deliberately not here: exporters.
 
 pub(super) mod life;
+mod listener;
 mod names;
 mod ring;
 
@@ -17,6 +18,7 @@ use crate::store::{CommitObserver, StoreError, StoreSize};
 
 use ring::RingMetrics;
 
+pub use listener::ListenerMetrics;
 pub use names::{NAMES, Name, Shape, describe};
 
 /// One of something for queues, one for topics.
@@ -260,6 +262,8 @@ pub struct Metrics {
     messages_ready: ByKind<Gauge>,
     messages_unacked: ByKind<Gauge>,
     messages_ready_bytes: ByKind<Gauge>,
+    groups_assigned: Gauge,
+    groups_waiting: Gauge,
     memory_used: Gauge,
     memory_limit: Gauge,
     disk_free: Gauge,
@@ -288,6 +292,10 @@ pub struct Totals {
     pub queues: KindTotals,
     /// Over all topics.
     pub topics: KindTotals,
+    /// Message groups that have a consumer.
+    pub groups_assigned: u64,
+    /// Message groups that have messages in line.
+    pub groups_waiting: u64,
     /// Bytes of messages in memory.
     pub memory_messages: u64,
     /// The memory budget in bytes.
@@ -325,6 +333,8 @@ impl Metrics {
             messages_ready: ByKind::make(|kind| names::MESSAGES_READY.gauge(&[kind])),
             messages_unacked: ByKind::make(|kind| names::MESSAGES_UNACKED.gauge(&[kind])),
             messages_ready_bytes: ByKind::make(|kind| names::MESSAGES_READY_BYTES.gauge(&[kind])),
+            groups_assigned: names::MESSAGE_GROUPS.gauge(&["assigned"]),
+            groups_waiting: names::MESSAGE_GROUPS.gauge(&["waiting"]),
             memory_used: names::MEMORY_USED.gauge(&["messages"]),
             memory_limit: names::MEMORY_LIMIT.gauge(&[]),
             disk_free: names::DISK_FREE.gauge(&[]),
@@ -344,12 +354,15 @@ impl Metrics {
         add(self.routed.of(kind), tally.routed);
         add(&self.unrouted, tally.unrouted);
         add(&self.dead_lettered.redelivery, tally.dead_lettered);
+        add(&self.dead_lettered.expired, tally.expired_letters);
         if kind == Kind::Queue {
             add(&self.removed.acked, tally.accepted);
             add(&self.removed.expired, tally.expired);
-            add(&self.removed.moved, tally.dead_lettered);
             add(&self.removed.purged, tally.purged);
             add(&self.removed.deleted, tally.deleted);
+            let moved = tally.dead_lettered + tally.expired_letters + tally.retried;
+            add(&self.removed.moved, moved);
+            add(&self.removed.dropped, tally.dropped);
         }
     }
 
@@ -370,6 +383,8 @@ impl Metrics {
             set(self.messages_unacked.of(kind), sums.unacked);
             set(self.messages_ready_bytes.of(kind), sums.ready_bytes);
         }
+        set(&self.groups_assigned, totals.groups_assigned);
+        set(&self.groups_waiting, totals.groups_waiting);
         set(&self.memory_used, totals.memory_messages);
         set(&self.memory_limit, totals.memory_limit);
         set(&self.disk_free, totals.disk_free);
@@ -461,30 +476,5 @@ impl ProtocolMetrics {
         names::PROTOCOL_ERRORS
             .counter(&[self.protocol, code])
             .increment(1);
-    }
-}
-
-/// The handles of one listener, made once.
-#[derive(Clone, Debug)]
-pub struct ListenerMetrics {
-    /// Open connections.
-    pub connections: Gauge,
-    /// Connections accepted.
-    pub opened: Counter,
-    /// Connections that ended.
-    pub closed: Closed,
-}
-
-impl ListenerMetrics {
-    /// Makes the handles of the listener of this name, for one protocol over one transport.
-    #[must_use]
-    pub fn register(protocol: &str, transport: &str, listener: &str) -> Self {
-        Self {
-            connections: names::CONNECTIONS.gauge(&[protocol, transport, listener]),
-            opened: names::CONNECTIONS_OPENED.counter(&[protocol, listener]),
-            closed: Closed::make(|reason| {
-                names::CONNECTIONS_CLOSED.counter(&[protocol, listener, reason])
-            }),
-        }
     }
 }

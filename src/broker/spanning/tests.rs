@@ -6,8 +6,8 @@ use std::thread::{Builder, JoinHandle, Thread, current, park};
 use super::super::{Broker, BrokerConfig, BrokerLimits, Connection, Routing, StoreConfig};
 use super::*;
 use crate::core::{
-    AckMode, BodyKind, Completion, ConnectionId, DestinationPolicy, Encoded, Form, GroupPolicy,
-    Keep, Message, MessageId, Outcome, Priority, Request, Tags, Timestamp, Token,
+    AckMode, BodyKind, Completion, ConnectionId, DestinationPolicy, Encoded, Form, Message,
+    MessageId, Outcome, Priority, Request, Tags, Timestamp, Token,
 };
 use crate::store::Durability;
 
@@ -19,14 +19,8 @@ fn config() -> BrokerConfig {
     BrokerConfig {
         store: StoreConfig::Memory,
         durability: Durability::Sync,
-        policy: DestinationPolicy {
-            keep: Keep::All,
-            memory_window_bytes: 4 << 20,
-            max_bytes: u64::MAX,
-            redelivery_max: 6,
-            dead_letter_queue: DestinationName::queue("dead").unwrap(),
-            groups: GroupPolicy::default(),
-        },
+        policy: DestinationPolicy::default(),
+        policies: Vec::new(),
         routing: Routing::default(),
         life: super::super::Life::default(),
         limits: BrokerLimits::default(),

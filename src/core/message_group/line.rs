@@ -66,6 +66,10 @@ impl Line {
         self.0.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds a message in its place, which mostly is the last.
     pub(super) fn push(&mut self, waiting: Waiting) {
         let position = waiting.position;
@@ -95,6 +99,14 @@ impl Line {
 
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.0.iter().map(|waiting| &waiting.slot)
+    }
+
+    pub(super) fn take_at(&mut self, position: Position) -> Option<Waiting> {
+        let at = self
+            .0
+            .binary_search_by_key(&position, |waiting| waiting.position)
+            .ok()?;
+        self.0.remove(at)
     }
 
     pub(super) fn slot_mut(&mut self, position: Position) -> Option<&mut Slot> {

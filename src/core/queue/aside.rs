@@ -8,6 +8,7 @@ use super::super::effect::SubscriptionKey;
 use super::super::id::Position;
 use super::super::message::Priority;
 use super::super::message_group::{GroupKey, Groups, Slot};
+use super::super::pending::Entry;
 use super::signed;
 use super::unmatched::Unmatched;
 
@@ -122,6 +123,26 @@ impl Aside {
         self.bytes -= slot.bytes();
         self.resident -= slot.resident();
         Some(slot)
+    }
+
+    /// Takes a message out, wherever it stands in its line.
+    pub(super) fn take_anywhere(&mut self, place: Place) -> Option<Slot> {
+        let slot = match place.group {
+            Some(group) => self.groups.take_at(group, place.position)?,
+            None => self.unmatched.take(place.priority, place.position)?,
+        };
+        self.bytes -= slot.bytes();
+        self.resident -= slot.resident();
+        Some(slot)
+    }
+
+    /// The messages in memory.
+    pub(super) fn residents(&self) -> impl Iterator<Item = &Entry> {
+        let slots = self.groups.slots().chain(self.unmatched.slots());
+        slots.filter_map(|slot| match slot {
+            Slot::Here(entry) => Some(entry),
+            Slot::OnDisk { .. } => None,
+        })
     }
 
     /// Counts a message that was added.

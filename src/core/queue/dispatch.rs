@@ -135,7 +135,7 @@ impl Queue {
             let entry = self.pending.peek()?;
             if entry.message.expired(now.wall) {
                 let entry = self.pending.pop()?;
-                self.drop_expired(&entry, effects);
+                self.expire(now, &entry, effects);
                 if self.aside.is_some() {
                     return None;
                 }
@@ -155,13 +155,6 @@ impl Queue {
             return self.pending.pop();
         }
         None
-    }
-
-    /// Forgets a waiting message whose time is over.
-    pub(super) fn drop_expired(&mut self, entry: &Entry, effects: &mut Effects) {
-        effects.tally.ready_delta -= 1;
-        effects.tally.expired += 1;
-        self.drop_entry(entry, effects);
     }
 
     /// Forgets a message for good.

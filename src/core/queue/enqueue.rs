@@ -17,7 +17,7 @@ impl Queue {
     /// there is anything to wait for.
     ///
     /// # Errors
-    /// [`Refusal::Full`] when the queue holds all it may.
+    /// [`Refusal::Full`] or [`Refusal::NoRoom`] when the queue holds all it may.
     pub fn enqueue(
         &mut self,
         now: Now,
@@ -28,27 +28,7 @@ impl Queue {
         if let Some(refusal) = self.refuses(&message) {
             return Err(refusal);
         }
-        effects.tally.received += 1;
-        if message.expired(now.wall) {
-            effects.tally.expired += 1;
-            return Ok(None);
-        }
-        let stored = self.admit(now, message, pressed, effects);
-        self.check_invariants();
-        Ok(stored)
-    }
-
-    /// Why a message cannot be taken for now, if it cannot.
-    pub fn refuses(&self, message: &Message) -> Option<Refusal> {
-        let bytes = message.footprint() as u64;
-        let waiting = self.ready_bytes();
-        let full = waiting.saturating_add(bytes) > self.policy.max_bytes && waiting > 0;
-        full.then_some(Refusal::Full {
-            what: "the queue",
-            key: "destination.max_bytes",
-            actual: waiting,
-            limit: self.policy.max_bytes,
-        })
+        Ok(self.accept(now, message, pressed, effects))
     }
 
     /// Adds a message that was sent to several destinations, all of which had room a moment ago.
@@ -59,13 +39,29 @@ impl Queue {
         pressed: bool,
         effects: &mut Effects,
     ) {
+        self.accept(now, message, pressed, effects);
+    }
+
+    fn accept(
+        &mut self,
+        now: Now,
+        message: Arc<Message>,
+        pressed: bool,
+        effects: &mut Effects,
+    ) -> Option<usize> {
         effects.tally.received += 1;
         if message.expired(now.wall) {
-            effects.tally.expired += 1;
-        } else {
-            self.admit(now, message, pressed, effects);
+            self.expire_on_arrival(now, &message, effects);
+            return None;
         }
+        if self.drops(&message) {
+            effects.tally.dropped += 1;
+            return None;
+        }
+        let stored = self.admit(now, message, pressed, effects);
+        self.make_room(now, effects);
         self.check_invariants();
+        stored
     }
 
     /// Lets the store know the queue although it holds nothing. Returns whether that is news.
@@ -86,10 +82,12 @@ impl Queue {
         pressed: bool,
         effects: &mut Effects,
     ) {
+        self.takes_dead_letters |= forward.message.provenance.is_some();
         self.admit(now, forward.message, pressed, effects);
         effects
             .persist
             .extend(forward.remove.map(|at| Persist::Remove { at }));
+        self.make_room(now, effects);
         self.check_invariants();
     }
 

@@ -13,9 +13,13 @@ mod enqueue;
 mod exclusive;
 mod fetch;
 mod grouping;
+mod groups;
 mod horizon;
+mod letters;
 mod life;
+mod overflow;
 mod purge;
+mod retry;
 mod serve;
 mod settle;
 mod transact;
@@ -38,6 +42,7 @@ use horizon::Horizon;
 use turns::Turns;
 
 pub(super) use browse::Browser;
+pub use groups::GroupState;
 pub use transact::Reserved;
 pub(super) use unmatched::Cursors;
 
@@ -46,6 +51,10 @@ const PRESSED_WINDOW: u64 = 64 * 1024;
 
 /// One queue.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own: any of them may hold"
+)]
 pub struct Queue {
     id: DestinationId,
     name: DestinationName,
@@ -73,6 +82,8 @@ pub struct Queue {
     /// What is past its turn; only while there are groups, or something that nobody wanted.
     aside: Option<Box<Aside>>,
     unsettled: u64,
+    /// Dead letters have arrived here.
+    takes_dead_letters: bool,
 }
 
 /// What recovery found of one queue.
@@ -129,6 +140,7 @@ impl Queue {
             arrivals: 0,
             aside: None,
             unsettled: 0,
+            takes_dead_letters: false,
         }
     }
 
@@ -206,14 +218,16 @@ impl Queue {
         effects: &mut Effects,
     ) -> SubscriptionKey {
         if options.browse {
-            let key = self
-                .subscriptions
-                .insert(Subscription::counting(id, options));
+            let key = self.subscriptions.insert(Subscription::counting(
+                id,
+                options,
+                self.policy.prefetch,
+            ));
             self.browse(now, key, effects);
             return key;
         }
         self.arrivals += 1;
-        let mut subscription = Subscription::new(id, options);
+        let mut subscription = Subscription::new(id, options, self.policy.prefetch);
         subscription.arrived = self.arrivals;
         self.picky += usize::from(subscription.is_picky());
         let key = self.subscriptions.insert(subscription);
@@ -223,6 +237,14 @@ impl Queue {
         self.dispatch(now, effects);
         self.check_invariants();
         key
+    }
+
+    /// Changes how it treats its messages from here on.
+    pub fn set_policy(&mut self, now: Now, policy: Arc<DestinationPolicy>, effects: &mut Effects) {
+        self.policy = policy;
+        self.dispatch(now, effects);
+        self.make_room(now, effects);
+        self.check_invariants();
     }
 
     /// The connection of a subscription takes no more for now.
@@ -267,6 +289,7 @@ impl Queue {
             self.wait(entry, false, effects);
         }
         self.dispatch(now, effects);
+        self.make_room(now, effects);
         self.check_invariants();
     }
 

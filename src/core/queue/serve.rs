@@ -76,7 +76,7 @@ impl Queue {
             };
             aside.served(behind);
             if entry.message.expired(now.wall) {
-                self.drop_expired(&entry, effects);
+                self.expire(now, &entry, effects);
                 self.group_dropped(now, place);
             } else if let Some(group) = place.group {
                 self.give_grouped(to, group, sequence, entry, effects);

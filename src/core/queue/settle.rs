@@ -1,7 +1,6 @@
 //! What becomes of deliveries: settlements, and what returns when a subscription ends.
 
-use super::super::dead_letter::dead_letter;
-use super::super::effect::{Effects, Forward, SubscriptionKey};
+use super::super::effect::{Effects, SubscriptionKey};
 use super::super::error::Refusal;
 use super::super::id::DeliveryTag;
 use super::super::message::DeliveryState;
@@ -10,7 +9,7 @@ use super::super::persist::Persist;
 use super::super::redelivery::{Verdict, judge};
 use super::super::request::{Outcome, Tags};
 use super::super::time::Now;
-use super::{Queue, signed};
+use super::Queue;
 
 impl Queue {
     /// Settles deliveries of a subscription. Returns the place in `effects.persist` of the last change
@@ -44,7 +43,7 @@ impl Queue {
             };
             let Some(entry) = entry else { break };
             settled += 1;
-            self.conclude(now, entry, outcome, effects);
+            self.conclude(now, key, entry, outcome, effects);
         }
         if settled == 0 {
             return Err(Refusal::NoDelivery);
@@ -81,7 +80,7 @@ impl Queue {
         let written = failed_through.unwrap_or_default();
         for (index, (tag, entry)) in taken.into_iter().enumerate() {
             let failed = index == 0 && tag <= written;
-            self.conclude(now, entry, Outcome::Modify { failed }, effects);
+            self.conclude(now, key, entry, Outcome::Modify { failed }, effects);
         }
         self.regain(key);
         self.leave_groups(now, key);
@@ -103,10 +102,11 @@ impl Queue {
         }
     }
 
-    /// Carries out what became of one delivery.
+    /// Carries out what became of one delivery of a subscription.
     pub(super) fn conclude(
         &mut self,
         now: Now,
+        key: SubscriptionKey,
         entry: Entry,
         outcome: Outcome,
         effects: &mut Effects,
@@ -122,16 +122,15 @@ impl Queue {
             return;
         }
         effects.tally.returned += 1;
-        match judge(&self.policy, entry.state(), outcome, now.wall) {
-            Verdict::DeadLetter(state, cause) if self.policy.dead_letter_queue != self.name => {
-                self.forward_dead(now, &entry, state, cause, effects);
-                if let Some(group) = entry.group {
-                    self.group_settled(now, group);
-                }
-            }
-            Verdict::Again(state) | Verdict::DeadLetter(state, _) => {
-                self.put_back(now, entry, state, effects);
-            }
+        let (state, cause) = match judge(&self.policy, entry.state(), outcome, now.wall) {
+            Verdict::Again(state) => return self.put_back(now, entry, state, effects),
+            Verdict::DeadLetter(state, cause) => (state, cause),
+        };
+        let group = entry.group;
+        if let Some(entry) = self.give_up(now, key, entry, (state, cause), effects) {
+            self.put_back(now, entry, state, effects);
+        } else if let Some(group) = group {
+            self.group_settled(now, group);
         }
     }
 
@@ -157,22 +156,5 @@ impl Queue {
         } else {
             self.pending.push(entry);
         }
-    }
-
-    fn forward_dead(
-        &mut self,
-        now: Now,
-        entry: &Entry,
-        state: DeliveryState,
-        cause: &str,
-        effects: &mut Effects,
-    ) {
-        effects.tally.dead_lettered += 1;
-        effects.tally.memory_delta -= signed(entry.bytes());
-        effects.forwards.push(Forward {
-            target: self.policy.dead_letter_queue.clone(),
-            message: dead_letter(&entry.message, &self.name, state, cause, now.wall),
-            remove: entry.stored.then(|| self.at(entry.position)),
-        });
     }
 }

@@ -2,7 +2,6 @@
 
 use super::super::error::Refusal;
 use super::super::persist::Persist;
-use super::super::policy::Keep;
 use super::*;
 use crate::core::{
     AckMode, Delivery, DeliveryTag, Encoded, MessageId, Outcome, Tags, Tick, Timestamp,
@@ -16,12 +15,8 @@ const NOW: Now = Now {
 
 fn policy() -> DestinationPolicy {
     DestinationPolicy {
-        keep: Keep::All,
         memory_window_bytes: 1 << 20,
-        max_bytes: u64::MAX,
-        redelivery_max: 6,
-        dead_letter_queue: DestinationName::queue("ActiveMQ.DLQ").unwrap(),
-        groups: crate::core::GroupPolicy::default(),
+        ..DestinationPolicy::default()
     }
 }
 

@@ -111,7 +111,7 @@ impl Queue {
             if outcome == Outcome::Accept {
                 entry.stored = false;
             }
-            self.conclude(now, entry, outcome, effects);
+            self.conclude(now, key, entry, outcome, effects);
         }
         self.remove_if_over(key);
         self.regain(key);
@@ -158,6 +158,14 @@ impl Queue {
         effects.tally.received += 1;
         effects.tally.routed += 1;
         self.pending.forget(reserved.position);
+        if self.drops(&message) {
+            effects.tally.dropped += 1;
+            if reserved.stored {
+                let at = self.at(reserved.position);
+                effects.persist.push(Persist::Remove { at });
+            }
+            return;
+        }
         let entry = Entry {
             position: reserved.position,
             message,
@@ -179,6 +187,7 @@ impl Queue {
             self.wait(entry, pressed, effects);
         }
         self.dispatch(now, effects);
+        self.make_room(now, effects);
         self.check_invariants();
     }
 

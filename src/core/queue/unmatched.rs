@@ -89,6 +89,14 @@ impl Unmatched {
         })
     }
 
+    /// The oldest of the lowest priority.
+    pub(super) fn oldest(&self) -> Option<(Priority, Position)> {
+        self.levels.iter().enumerate().find_map(|(number, level)| {
+            let (position, _) = level.slots.first_key_value()?;
+            Some((Priority::clamped(i64::try_from(number).ok()?), *position))
+        })
+    }
+
     pub(super) fn take(&mut self, priority: Priority, position: Position) -> Option<Slot> {
         let level = self.levels.get_mut(usize::from(priority.get()))?;
         let slot = level.slots.remove(&position)?;

@@ -9,6 +9,7 @@ mod settle;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::dead_letter::{EXPIRED, End, Fate};
 use super::delivery::Delivery;
 use super::destination::DestinationName;
 use super::effect::{Effects, PageReader, PageRequest, SubscriptionKey};
@@ -88,6 +89,12 @@ impl Topic {
         &self.name
     }
 
+    /// Changes how it treats its messages from here on.
+    pub fn set_policy(&mut self, policy: Arc<DestinationPolicy>, effects: &mut Effects) {
+        self.policy = policy;
+        self.spill(false, effects);
+    }
+
     /// Deliveries that are not settled.
     pub fn unsettled_count(&self) -> u64 {
         self.unsettled
@@ -142,7 +149,7 @@ impl Topic {
     ) {
         effects.tally.received += 1;
         if message.expired(now.wall) {
-            effects.tally.expired += 1;
+            self.expire_on_arrival(now, message, effects);
             return;
         }
         if self.readers.len() == 0 {
@@ -181,6 +188,24 @@ impl Topic {
         }
     }
 
+    /// A message has arrived whose time is over.
+    fn expire_on_arrival(&self, now: Now, message: &Message, effects: &mut Effects) {
+        let policy = &self.policy.dead_letter;
+        match policy.fate(message, &self.name) {
+            Fate::Moves(queue) if policy.expired => {
+                effects.tally.expired_letters += 1;
+                let end = End {
+                    state: DeliveryState::default(),
+                    cause: EXPIRED,
+                    consumer: None,
+                    now: now.wall,
+                };
+                self.bury(message, queue, &end, effects);
+            }
+            Fate::Moves(_) | Fate::Dropped | Fate::Stays => effects.tally.expired += 1,
+        }
+    }
+
     /// Moves the oldest messages of the log to disk until the rest fits the window.
     fn spill(&mut self, pressed: bool, effects: &mut Effects) {
         let window = self.policy.memory_window_bytes;
@@ -206,9 +231,10 @@ impl Topic {
 
     /// Starts to give messages to a new subscription: those that arrive from here on.
     pub fn subscribe(&mut self, id: SubscriptionId, options: SubscribeOptions) -> SubscriptionKey {
+        let prefetch = self.policy.topic_prefetch;
         let subscription = match options.mode {
-            AckMode::Auto => Subscription::counting(id, options),
-            AckMode::Client | AckMode::ClientIndividual => Subscription::new(id, options),
+            AckMode::Auto => Subscription::counting(id, options, prefetch),
+            AckMode::Client | AckMode::ClientIndividual => Subscription::new(id, options, prefetch),
         };
         self.readers.insert(Reader {
             subscription,

@@ -1,9 +1,11 @@
 //! What becomes of a topic's deliveries. What fails is delivered again to the same subscription only.
 
-use super::super::dead_letter::dead_letter;
+use super::super::dead_letter::{End, Fate, dead_letter};
+use super::super::destination::DestinationName;
 use super::super::effect::{Effects, Forward, SubscriptionKey};
 use super::super::error::Refusal;
 use super::super::id::{DeliveryTag, TransactionId};
+use super::super::message::{DeliveryState, Message};
 use super::super::pending::Entry;
 use super::super::redelivery::{Verdict, judge};
 use super::super::request::{Outcome, Tags};
@@ -154,7 +156,7 @@ impl Topic {
         &mut self,
         now: Now,
         key: SubscriptionKey,
-        mut entry: Entry,
+        entry: Entry,
         outcome: Outcome,
         effects: &mut Effects,
     ) {
@@ -166,29 +168,62 @@ impl Topic {
             return;
         }
         effects.tally.returned += 1;
-        match judge(&self.policy, entry.state(), outcome, now.wall) {
-            Verdict::Again(state) => {
-                entry.state = Some(Box::new(state));
-                match self.readers.get_mut(key) {
-                    Some(reader) if !reader.subscription.ended => {
-                        let place = reader
-                            .returned
-                            .partition_point(|other| other.position < entry.position);
-                        reader.returned.insert(place, entry);
-                    }
-                    // Nobody is left whom it could be given to.
-                    _ => effects.tally.memory_delta -= signed(entry.bytes()),
-                }
-            }
-            Verdict::DeadLetter(state, cause) => {
+        let (state, cause) = match judge(&self.policy, entry.state(), outcome, now.wall) {
+            Verdict::Again(state) => return self.put_back(key, entry, state, effects),
+            Verdict::DeadLetter(state, cause) => (state, cause),
+        };
+        match self.policy.dead_letter.fate(&entry.message, &self.name) {
+            Fate::Stays => return self.put_back(key, entry, state, effects),
+            Fate::Dropped => effects.tally.dropped += 1,
+            Fate::Moves(queue) => {
                 effects.tally.dead_lettered += 1;
-                effects.tally.memory_delta -= signed(entry.bytes());
-                effects.forwards.push(Forward {
-                    target: self.policy.dead_letter_queue.clone(),
-                    message: dead_letter(&entry.message, &self.name, state, cause, now.wall),
-                    remove: None,
-                });
+                let reader = self.readers.get(key);
+                let end = End {
+                    state,
+                    cause,
+                    consumer: reader.and_then(|r| r.subscription.options.name.as_deref()),
+                    now: now.wall,
+                };
+                self.bury(&entry.message, queue, &end, effects);
             }
         }
+        effects.tally.memory_delta -= signed(entry.bytes());
+    }
+
+    /// Lets a delivery that failed wait for the same subscription.
+    fn put_back(
+        &mut self,
+        key: SubscriptionKey,
+        mut entry: Entry,
+        state: DeliveryState,
+        effects: &mut Effects,
+    ) {
+        entry.state = Some(Box::new(state));
+        match self.readers.get_mut(key) {
+            Some(reader) if !reader.subscription.ended => {
+                let place = reader
+                    .returned
+                    .partition_point(|other| other.position < entry.position);
+                reader.returned.insert(place, entry);
+            }
+            // Nobody is left whom it could be given to.
+            _ => effects.tally.memory_delta -= signed(entry.bytes()),
+        }
+    }
+
+    /// Sends a message to a dead-letter queue.
+    pub(super) fn bury(
+        &self,
+        message: &Message,
+        queue: DestinationName,
+        end: &End<'_>,
+        effects: &mut Effects,
+    ) {
+        let ttl = self.policy.dead_letter.ttl;
+        effects.forwards.push(Forward {
+            target: queue,
+            message: dead_letter(message, &self.name, end, ttl),
+            remove: None,
+        });
     }
 }

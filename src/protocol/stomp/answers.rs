@@ -73,7 +73,9 @@ impl Peer {
         let before = self.transmit.len();
         refused.encode(self.transmit.buffer(), self.version, receipt);
         self.note_answer(before);
-        if refused.fatal || self.config.close_on_error {
+        let closes =
+            self.config.close_on_error || self.config.dialect.closes_on_error(self.version);
+        if refused.fatal || closes {
             self.stage = Stage::Closed(Departure::Abnormal);
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::dialect::Dialect;
 use crate::codec::stomp::Limits;
 
 /// The settings that all sessions of a listener share.
@@ -16,6 +17,8 @@ pub struct Config {
     pub frame_before_login: usize,
     /// A peer that has not logged in by then is closed.
     pub login_timeout: Duration,
+    /// Whose clients it serves.
+    pub dialect: Dialect,
     /// Signs of life between frames.
     pub heart_beat: HeartBeat,
     /// What becomes of a message that a peer refuses.
@@ -25,10 +28,6 @@ pub struct Config {
     /// Whether a refused request closes the connection, as the standard wants it; otherwise it stays
     /// open wherever it does with `ActiveMQ`.
     pub close_on_error: bool,
-    /// Deliveries that a queue's subscription may hold unless it asks otherwise.
-    pub queue_prefetch: u32,
-    /// The same for a topic's.
-    pub topic_prefetch: u32,
     /// Subscriptions of one connection.
     pub max_subscriptions: usize,
     /// Temporary destinations of one connection.
@@ -102,12 +101,11 @@ impl Default for Config {
             limits: Limits::default(),
             frame_before_login: 64 * 1024,
             login_timeout: Duration::from_secs(10),
+            dialect: Dialect::default(),
             heart_beat: HeartBeat::default(),
             nack: Nack::Redeliver,
             strict_subscription_id: false,
             close_on_error: false,
-            queue_prefetch: 100,
-            topic_prefetch: 1000,
             max_subscriptions: 1000,
             max_temporary: 1000,
             max_transactions: 100,

@@ -9,7 +9,7 @@ use super::temporary::Temporaries;
 use crate::codec::stomp::{Version, escape, number, relax};
 use crate::core::{
     AckMode, ConnectionId, Delivery, DeliveryTag, DestinationName, Encoded, Form, MessageId,
-    Outcome, Provenance, Request, SubscriptionId, Tags,
+    Outcome, Provenance, Request, SubscriptionId, Tags, Timestamp,
 };
 use crate::protocol::report::{add, kind_index};
 
@@ -74,7 +74,7 @@ impl Peer {
         let replaced = |name: &[u8]| reply_to.is_some() && name == b"reply-to";
         if let Some(provenance) = &message.provenance {
             write_line(buffer, b"destination:", concrete, self.version, own);
-            write_provenance(buffer, provenance, self.version, own);
+            write_provenance(buffer, provenance, message.expiration, self.version, own);
             let told = |name: &[u8]| is_told_by_provenance(name) || replaced(name);
             write_lines(buffer, encoded, self.version, told);
             self.transmit.push(&body_with_nul(encoded));
@@ -260,6 +260,7 @@ fn is_told_by_provenance(name: &[u8]) -> bool {
             | b"dlqDeliveryCount"
             | b"dlqFirstFailure"
             | b"dlqLastFailure"
+            | b"dlqLastConsumer"
             | b"originalExpiration"
             | b"originalDeliveryMode"
     )
@@ -269,10 +270,13 @@ fn is_told_by_provenance(name: &[u8]) -> bool {
 fn write_provenance(
     buffer: &mut Vec<u8>,
     provenance: &Provenance,
+    expiration: Option<Timestamp>,
     version: Version,
     own: &Temporaries,
 ) {
-    buffer.extend_from_slice(b"expires:0\npersistent:true\n");
+    buffer.extend_from_slice(b"expires:");
+    number(buffer, expiration.map_or(0, |at| at.0));
+    buffer.extend_from_slice(b"\npersistent:true\n");
     write_line(
         buffer,
         b"original-destination:",
@@ -294,6 +298,10 @@ fn write_provenance(
     ] {
         buffer.extend_from_slice(name);
         number(buffer, value);
+    }
+    if let Some(consumer) = &provenance.last_consumer {
+        buffer.extend_from_slice(b"\ndlqLastConsumer:");
+        escape(buffer, consumer.as_bytes(), version);
     }
     if let Some(expiration) = provenance.expiration {
         buffer.extend_from_slice(b"\noriginalExpiration:");

@@ -139,7 +139,6 @@ fn prefix(text: &str) -> IResult<&str, Prefix> {
         queue("/amq/queue/"),
         temporary,
         later("/reply-queue/", "A reply queue"),
-        later("/exchange/", "An exchange"),
     ))
     .parse(text)
 }
@@ -251,14 +250,11 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_refused_and_never_taken_for_a_plain_queue() {
-        for text in [
-            "/exchange/amq.topic/x",
-            "/reply-queue/x",
-            "/topic/ActiveMQ.Advisory.Connection",
-        ] {
+        for text in ["/reply-queue/x", "/topic/ActiveMQ.Advisory.Connection"] {
             assert_eq!(read(text), Err(Code::NotSupported), "{text}");
         }
-        let sent = parse(b"/queue/a,/exchange/b/c", Purpose::Send, &mut own()).unwrap_err();
+        let list = b"/queue/a,/reply-queue/b";
+        let sent = parse(list, Purpose::Send, &mut own()).unwrap_err();
         assert_eq!(sent.code, Code::NotSupported);
         let sent = parse(b"/queue/a.>", Purpose::Send, &mut own()).unwrap_err();
         assert_eq!(sent.code, Code::InvalidDestination);

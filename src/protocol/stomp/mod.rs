@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod deliver;
 mod destination;
+mod dialect;
 mod heart_beat;
 mod large;
 mod receipts;
@@ -23,4 +24,5 @@ mod temporary;
 mod transaction;
 
 pub use config::{Config, HeartBeat, Nack, Overload};
+pub use dialect::Dialect;
 pub use session::Session;

@@ -165,6 +165,9 @@ impl From<&Refusal> for Refused {
         match refusal {
             Refusal::Full {
                 key, actual, limit, ..
+            }
+            | Refusal::NoRoom {
+                key, actual, limit, ..
             } => Self::new(Code::Full, format!("No room: {refusal} ({key})")).at_limit(
                 key,
                 Some(*actual),

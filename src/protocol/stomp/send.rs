@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
 use super::destination::{self, Purpose as For};
+use super::dialect::is_multicast;
 use super::receipts::Purpose;
 use super::refusal::{Refused, shown};
 use super::session::{Peer, value};
@@ -54,6 +55,7 @@ struct Known<'a> {
     length_given: bool,
     kind: Option<BodyKind>,
     grouped: bool,
+    multicast: bool,
     /// A temporary destination that is to be replied to.
     reply_to: Option<std::borrow::Cow<'a, [u8]>>,
 }
@@ -101,7 +103,8 @@ impl Peer {
                     "destination",
                 )
             })?;
-        let destination = self.destination(&text)?;
+        let destination = self.destination(&text, known.multicast)?;
+        let expiration = known.expires.or(self.time_to_live(now, headers)?);
         if let Some(text) = &known.reply_to {
             let name = self.reply_destination(text)?;
             block.extend_from_slice(b"reply-to:");
@@ -121,7 +124,7 @@ impl Peer {
             transaction,
             receipt: self.receipt(headers),
             timestamp: known.timestamp.map_or(now.wall, Timestamp),
-            expiration: known.expires.filter(|at| *at > 0).map(Timestamp),
+            expiration: expiration.filter(|at| *at > 0).map(Timestamp),
             priority: known.priority.map_or(Priority::DEFAULT, Priority::clamped),
             persistent: known.persistent == Some(true),
             body_kind: known.kind.unwrap_or(if known.length_given {
@@ -197,16 +200,32 @@ impl Peer {
         });
     }
 
+    /// When the message expires, if the dialect has a header for how long it lives.
+    fn time_to_live(&self, now: Now, headers: &Headers<'_>) -> Result<Option<u64>, Refused> {
+        let Some(name) = self.config.dialect.time_to_live() else {
+            return Ok(None);
+        };
+        let Some(text) = headers.get(name.as_bytes()) else {
+            return Ok(None);
+        };
+        let lives: Option<u64> = value(&text);
+        let lives =
+            lives.ok_or_else(|| Refused::invalid(name, &text, "a number of milliseconds"))?;
+        Ok(Some(now.wall.0.saturating_add(lives)))
+    }
+
     /// Reads a destination; the one of the last message is known already.
-    fn destination(&mut self, text: &[u8]) -> Result<DestinationName, Refused> {
+    fn destination(&mut self, text: &[u8], multicast: bool) -> Result<DestinationName, Refused> {
         if let Some((last, name)) = &self.last_destination
             && last.as_ref() == text
+            && !multicast
         {
             return Ok(name.clone());
         }
-        let name = destination::parse(text, For::Send, &mut self.temporaries)?;
+        let translated = self.config.dialect.destination(text, multicast)?;
+        let name = destination::parse(&translated, For::Send, &mut self.temporaries)?;
         // A long one, which may be mostly options, is not worth its memory.
-        if text.len() <= 2 * DestinationName::MAX_LENGTH {
+        if text.len() <= 2 * DestinationName::MAX_LENGTH && !multicast {
             self.last_destination = Some((text.into(), name.clone()));
         }
         Ok(name)
@@ -376,6 +395,10 @@ fn check_property(
         }
         b"JMSXGroupID" => {
             known.grouped = is_group(value)?;
+            return Ok(());
+        }
+        b"destination-type" => {
+            known.multicast = is_multicast("destination-type", value)?;
             return Ok(());
         }
         b"JMSXGroupSeq" => {

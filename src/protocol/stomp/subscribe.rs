@@ -1,7 +1,10 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
+use std::sync::Arc;
+
 use super::deliver::{settle_written, write_ack_prefix};
 use super::destination::{self, Purpose as For};
+use super::dialect::is_multicast;
 use super::receipts::Purpose;
 use super::refusal::{Refused, shown};
 use super::session::{Peer, own_name, value};
@@ -30,10 +33,10 @@ impl Peer {
                 "destination",
             ));
         }
-        let destination = destination::parse(&text, For::Subscribe, &mut self.temporaries)?;
+        let destination = self.subscribed_to(&text, headers)?;
         reject_unbuilt(headers)?;
         let mode = ack_mode(headers);
-        let mut options = self.options(prefetched_as(&destination), mode, headers)?;
+        let mut options = self.options(mode, headers)?;
         if is_on(headers, b"browser") {
             self.may_browse(&destination)?;
             options.browse = true;
@@ -41,6 +44,7 @@ impl Peer {
         }
         self.take_over(&destination, requests);
         let name = self.new_name(headers)?;
+        options.name = Some(self.known_as(name.as_deref()));
         let kind = destination.kind();
         let subscription = Subscription {
             prefix: self.message_prefix(name.as_deref(), mode),
@@ -70,6 +74,21 @@ impl Peer {
             token,
         });
         Ok(())
+    }
+
+    /// Reads the destination of a subscription.
+    fn subscribed_to(
+        &mut self,
+        text: &[u8],
+        headers: &Headers<'_>,
+    ) -> Result<DestinationName, Refused> {
+        let choice = "subscription-type";
+        let multicast = match headers.get(choice.as_bytes()) {
+            Some(value) => is_multicast(choice, &value)?,
+            None => false,
+        };
+        let translated = self.config.dialect.destination(text, multicast)?;
+        destination::parse(&translated, For::Subscribe, &mut self.temporaries)
     }
 
     /// Whether a destination can be browsed.
@@ -145,7 +164,7 @@ impl Peer {
         let found = match (&id, &to) {
             (Some(id), _) => self.subscription_called(id),
             (None, Some(to)) => {
-                let destination = destination::parse(to, For::Subscribe, &mut self.temporaries)?;
+                let destination = self.subscribed_to(to, headers)?;
                 self.subscriptions.to(&destination)
             }
             (None, None) => {
@@ -205,6 +224,16 @@ impl Peer {
         }
     }
 
+    /// What operators may call the next subscription: the session and the name of it there, of which
+    /// the client may have chosen anything.
+    fn known_as(&self, name: Option<&[u8]>) -> Arc<str> {
+        let session = self.id.0;
+        match name {
+            Some(name) => format!("ID-{session}/{}", shown(name)).into(),
+            None => format!("ID-{session}/auto-{}", self.subscriptions.next_id().0).into(),
+        }
+    }
+
     /// The first lines of each MESSAGE, up to the tag in its `ack` header if it has one. Since 1.1 a subscription always has an id; one is made up for
     /// a peer that gave none.
     pub(super) fn message_prefix(&self, name: Option<&[u8]>, mode: AckMode) -> Box<[u8]> {
@@ -227,27 +256,28 @@ impl Peer {
     }
 
     /// On which terms the peer wants to receive.
-    fn options(
-        &self,
-        kind: Kind,
-        mode: AckMode,
-        headers: &Headers<'_>,
-    ) -> Result<SubscribeOptions, Refused> {
+    fn options(&self, mode: AckMode, headers: &Headers<'_>) -> Result<SubscribeOptions, Refused> {
         let any_of = |names: &[&[u8]]| names.iter().any(|name| is_on(headers, name));
         let no_local = any_of(&[b"activemq.noLocal", b"no-local"]);
+        let window = window_bytes(headers)?;
+        let mut prefetch = Self::prefetch(headers, window.is_some())?;
+        if window == Some(0) {
+            prefetch = Some(1);
+        }
         Ok(SubscribeOptions {
+            window_bytes: window.filter(|bytes| *bytes > 0).unwrap_or(u64::MAX),
             selector: selector(headers)?,
             no_local: no_local.then_some(self.id),
             priority: consumer_priority(headers)?,
             exclusive: any_of(&[b"activemq.exclusive"]),
-            ..SubscribeOptions::new(self.prefetch(kind, headers)?, mode)
+            ..SubscribeOptions::new(prefetch, mode)
         })
     }
 
-    /// How many deliveries the subscription may hold. `activemq.prefetchSize:0`, which with
+    /// How many deliveries the subscription may hold, if it says so. `activemq.prefetchSize:0`, which with
     /// `ActiveMQ` never delivers anything, is taken for one at a time; `prefetch-count:0` is without
     /// bound, as with RabbitMQ.
-    fn prefetch(&self, kind: Kind, headers: &Headers<'_>) -> Result<u32, Refused> {
+    fn prefetch(headers: &Headers<'_>, has_window: bool) -> Result<Option<u32>, Refused> {
         let read = |name: &'static str| {
             headers.get(name.as_bytes()).map(|text| {
                 value::<u32>(&text)
@@ -255,30 +285,12 @@ impl Peer {
             })
         };
         if let Some(size) = read("activemq.prefetchSize") {
-            return size.map(|size| size.max(1));
+            return size.map(|size| Some(size.max(1)));
         }
         if let Some(count) = read("prefetch-count") {
-            return count.map(|count| if count == 0 { UNBOUNDED } else { count });
+            return count.map(|count| Some(if count == 0 { UNBOUNDED } else { count }));
         }
-        Ok(match kind {
-            Kind::Queue => self.config.queue_prefetch,
-            Kind::Topic => self.config.topic_prefetch,
-        })
-    }
-}
-
-/// The kind of destination whose prefetch a subscription has, if it asks for none: a topic's only if
-/// all that it names are topics.
-fn prefetched_as(destination: &DestinationName) -> Kind {
-    let parts = destination.parts();
-    let mut parts = parts
-        .as_deref()
-        .unwrap_or(std::slice::from_ref(destination))
-        .iter();
-    if parts.all(|part| part.kind() == Kind::Topic) {
-        Kind::Topic
-    } else {
-        Kind::Queue
+        Ok(has_window.then_some(UNBOUNDED))
     }
 }
 
@@ -304,6 +316,20 @@ fn selector(headers: &Headers<'_>) -> Result<Option<Selector>, Refused> {
     let read = std::str::from_utf8(&text).map_err(|error| refused(error.to_string()))?;
     let selector = Selector::parse(read).map_err(|error| refused(error.to_string()))?;
     Ok(Some(selector))
+}
+
+/// The window in bytes, as Artemis counts it: -1 is without bound, 0 one message at a time.
+fn window_bytes(headers: &Headers<'_>) -> Result<Option<u64>, Refused> {
+    let name = "consumer-window-size";
+    let Some(text) = headers.get(name.as_bytes()) else {
+        return Ok(None);
+    };
+    let expected = "a number of bytes, or -1";
+    let bytes: i64 = value(&text).ok_or_else(|| Refused::invalid(name, &text, expected))?;
+    if bytes < -1 {
+        return Err(Refused::invalid(name, &text, expected));
+    }
+    Ok(Some(u64::try_from(bytes).unwrap_or(u64::MAX)))
 }
 
 /// The consumer priority, in the spelling of `ActiveMQ` or of `RabbitMQ`.
@@ -339,7 +365,6 @@ fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
             | b"durable-subscriber-name" => "a durable subscription",
             b"durable" | b"persistent" if on => "a durable subscription",
             b"activemq.retroactive" if on => "earlier messages of a topic",
-            b"consumer-window-size" => "a window in bytes",
             b"transformation" if is_transformation(&value) => "a transformation",
             name if looks_durable(name) => {
                 let expected = "no such header; durable subscriptions are named by \

@@ -155,15 +155,11 @@ impl Peer {
         self.temporaries.note(name, true);
         let (kind, mode_place) = (kind_index(name.kind()), mode_index(mode));
         add(&mut self.report.subscriptions, kind, mode_place, 1);
-        let prefetch = match name.kind() {
-            Kind::Queue => self.config.queue_prefetch,
-            Kind::Topic => self.config.topic_prefetch,
-        };
         let token = Some(self.receipts.add(None, Purpose::Subscribe(id)));
         self.deferred.push(Request::Subscribe {
             subscription: id,
             destination: name.clone(),
-            options: SubscribeOptions::new(prefetch, mode),
+            options: SubscribeOptions::new(None, mode),
             token,
         });
         Ok(())

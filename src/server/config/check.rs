@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 
 use super::Settings;
 use super::declared::{Anonymous, SECTIONS};
-use super::load::{Entries, Entry};
+use super::load::{Entries, Entry, LISTS, not_a_list};
 use super::problem::{Origin, Problem};
 use super::setting::Setting;
 use super::units::Share;
 
 /// Keys and tables that a reader of the documentation may expect, but that do nothing yet.
-const NOT_SUPPORTED: [&str; 24] = [
+const NOT_SUPPORTED: [&str; 22] = [
     "auth.backends",
     "auth.cache",
     "auth.jwt",
@@ -23,7 +23,6 @@ const NOT_SUPPORTED: [&str; 24] = [
     "http.metrics_bind",
     "http.metrics_public",
     "listener.*.allowed_origins",
-    "listener.*.dialect",
     "listener.*.idle_timeout",
     "listener.*.proxy_protocol",
     "listener.*.text_detection",
@@ -31,7 +30,6 @@ const NOT_SUPPORTED: [&str; 24] = [
     "log.audit",
     "metrics",
     "permission",
-    "policy",
     "queue",
     "scheduler",
     "tls",
@@ -71,6 +69,9 @@ pub(super) fn keys(entries: &Entries) -> Vec<Problem> {
         }
         problems.push(stranger(key, entry));
     }
+    for policy in &entries.policies {
+        problems.extend(policy.strangers());
+    }
     for name in entries.listeners() {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
@@ -85,6 +86,10 @@ pub(super) fn keys(entries: &Entries) -> Vec<Problem> {
 }
 
 fn stranger(key: &str, entry: &Entry) -> Problem {
+    if let Some(list) = LISTS.iter().find(|list| covers(list, key)) {
+        return not_a_list(list, &entry.origin)
+            .with_help("it can be written in files only, not in variables or flags");
+    }
     if is_table(key) {
         let message = format!("`{key}` is a table; found {}", entry.raw.found());
         return Problem::value(key, &entry.origin, message).with_help(format!(
@@ -124,12 +129,16 @@ fn named_like(pattern: &str, key: &str) -> String {
 }
 
 fn nearest(key: &str) -> Option<String> {
-    let last = key.rsplit('.').next().unwrap_or(key);
     let tables = SECTIONS
         .iter()
         .map(|section| section.path.split('.').next().unwrap_or(""));
     let candidates = settings().map(|setting| named_like(setting.key, key));
-    let candidates = candidates.chain(tables.map(str::to_owned));
+    nearest_of(key, candidates.chain(tables.map(str::to_owned)))
+}
+
+/// That of some keys which somebody may have meant.
+pub(super) fn nearest_of(key: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+    let last = key.rsplit('.').next().unwrap_or(key);
     candidates
         .map(|known| {
             // The right name in the wrong table is the next best thing to a slip of the finger.

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::kind::{
-    Address, AddressOrOff, Count, CountOrAuto, FilePath, Line, LogFilter, OneOf, Portion, Ratio,
-    Size, SizeOrUnlimited, SomeOf, Switch, Time, TimeOrNever, Words,
+    Address, AddressOrOff, Count, CountOrAuto, CountOrUnlimited, FilePath, Line, LogFilter, OneOf,
+    Portion, QueueTemplate, Ratio, Size, SizeOrUnlimited, SomeOf, Switch, Time, TimeOrNever, Words,
 };
 use super::load::Reader;
 use super::names::Names;
-use super::setting::{Section, Setting, section, words};
+use super::setting::{Section, Setting, change, section, words};
 use super::units::Share;
+use crate::core::NameTemplate;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -25,7 +26,7 @@ const DAY: u64 = 24 * HOUR;
 pub(super) const BASE: [(&str, &str); 1] = [("listener.stomp.bind", "127.0.0.1:61613")];
 
 /// Every table, in the order of the sample file.
-pub(super) const SECTIONS: [Section; 17] = [
+pub(super) const SECTIONS: [Section; 18] = [
     Broker::SECTION,
     Memory::SECTION,
     Disk::SECTION,
@@ -37,6 +38,7 @@ pub(super) const SECTIONS: [Section; 17] = [
     Destination::SECTION,
     Declare::SECTION,
     Gc::SECTION,
+    DeadLetter::SECTION,
     Groups::SECTION,
     VirtualTopics::SECTION,
     MirroredQueues::SECTION,
@@ -44,6 +46,9 @@ pub(super) const SECTIONS: [Section; 17] = [
     Server::SECTION,
     Log::SECTION,
 ];
+
+/// Tables whose settings a policy may change.
+pub(super) const PER_DESTINATION: [&str; 3] = ["destination", "dead_letter", "groups"];
 
 section! {
     /// The broker itself.
@@ -143,8 +148,22 @@ words! {
 }
 
 words! {
+    /// Whose clients a listener serves.
+    Dialect {
+        /// Those of ActiveMQ Classic.
+        ActiveMq = "activemq",
+        /// Those of ActiveMQ Artemis.
+        Artemis = "artemis",
+        /// Those of RabbitMQ.
+        RabbitMq = "rabbitmq",
+    }
+}
+
+words! {
     /// What becomes of a message that a client refuses with NACK.
     NackMode {
+        /// As the dialect has it: again without end for "rabbitmq", else again, then dead.
+        Dialect = "dialect",
         /// It is delivered again, then moves to the dead-letter queue.
         Redeliver = "redeliver",
         /// It moves to the dead-letter queue at once, as in ActiveMQ Classic.
@@ -174,8 +193,11 @@ section! {
         bind: SocketAddr = Address, "";
         /// What clients may speak here.
         protocols: Vec<Protocol> = SomeOf::<Protocol>(PhantomData), "stomp";
+        /// Whose clients it serves: how they write wildcards and some headers. What cannot be confused
+        /// is understood in every dialect.
+        dialect: Dialect = OneOf::<Dialect>(PhantomData), "activemq";
         /// What becomes of a message that a client refuses with NACK.
-        nack: NackMode = OneOf::<NackMode>(PhantomData), "redeliver";
+        nack: NackMode = OneOf::<NackMode>(PhantomData), "dialect";
         /// The `server` header of CONNECTED; clients choose their dialect by it. Empty leaves it out.
         server_header: String = Line { min: 0, max: 200 },
             "Tidegate/{version} (ActiveMQ compatible)";
@@ -246,6 +268,8 @@ section! {
         tx_timeout: Duration = Time { min: SECOND, max: DAY }, "5m";
         /// Open transactions of one connection.
         max_transactions_per_connection: u32 = Count { min: 1, max: 100_000 }, "100";
+        /// How long a sender that finds no room is made to wait before it is refused.
+        full_timeout: Duration = Time { min: 0, max: HOUR }, "10s";
         /// Queues and topics.
         max_destinations: u32 = Count { min: 1, max: 100_000_000 }, "100000";
         /// Temporary queues and topics of one connection.
@@ -253,9 +277,23 @@ section! {
     }
 }
 
+words! {
+    /// What becomes of a message for a queue that is full.
+    WhenFull {
+        /// Its sender waits.
+        Block = "block",
+        /// Its sender is refused at once.
+        Reject = "reject",
+        /// It is taken, and the oldest message is dropped.
+        DropOldest = "drop-oldest",
+        /// It is dropped without a word.
+        DropNewest = "drop-newest",
+    }
+}
+
 section! {
-    /// How queues and topics behave.
-    Destination at "destination" {
+    /// How queues and topics behave, unless a [[policy]] says otherwise.
+    Destination at "destination" changed by DestinationChange {
         /// Whether queues and topics come to life by being used; otherwise only declared ones do.
         auto_create: bool = Switch, "true";
         /// Unacknowledged messages that a queue's subscription may hold unless it asks otherwise.
@@ -266,12 +304,42 @@ section! {
         memory_window: u64 = Size { min: 64 * KIB, max: 64 * GIB }, "4MiB";
         /// Bytes of waiting messages from which on a queue is full.
         max_bytes: Option<u64> = SizeOrUnlimited { min: 64 * KIB }, "unlimited";
-        /// How long a sender to a full queue is made to wait before it is refused.
-        full_timeout: Duration = Time { min: 0, max: HOUR }, "10s";
+        /// Messages waiting in a queue from which on it is full.
+        max_messages: Option<u64> = CountOrUnlimited, "unlimited";
+        /// What becomes of a message for a full queue: its sender waits or is refused, or the oldest
+        /// or the new one is dropped.
+        when_full: WhenFull = OneOf::<WhenFull>(PhantomData), "block";
         /// Further deliveries of a message that failed, before it moves to the dead-letter queue.
         redelivery_max: u32 = Count { min: 0, max: 1_000_000 }, "6";
-        /// The queue for messages that could not be consumed.
-        dead_letter_queue: String = Line { min: 1, max: 1_000 }, "ActiveMQ.DLQ";
+    }
+}
+
+words! {
+    /// What becomes of messages whose time is over.
+    Expired {
+        /// They are dropped.
+        Drop = "drop",
+        /// They move to the dead-letter queue.
+        DeadLetter = "dead-letter",
+    }
+}
+
+section! {
+    /// Messages that could not be consumed, unless a [[policy]] says otherwise.
+    DeadLetter at "dead_letter" changed by DeadLetterChange {
+        /// Whether they are kept; if not, they are dropped.
+        enabled: bool = Switch, "true";
+        /// The queue that they move to; {name} stands for the name of the destination that they come
+        /// from, {kind} for Queue or Topic.
+        queue: NameTemplate = QueueTemplate, "ActiveMQ.DLQ";
+        /// Whether messages whose time is over are dropped or move there, too.
+        expired: Expired = OneOf::<Expired>(PhantomData), "drop";
+        /// Whether messages that are not persistent move there, too; if not, they are dropped.
+        non_persistent: bool = Switch, "true";
+        /// How long they are kept there.
+        ttl: Option<Duration> = TimeOrNever { min: SECOND, max: 3_650 * DAY }, "never";
+        /// Bytes of waiting messages from which on a queue that dead letters come to drops its oldest.
+        max_bytes: Option<u64> = SizeOrUnlimited { min: 64 * KIB }, "10GiB";
     }
 }
 
@@ -310,7 +378,7 @@ words! {
 
 section! {
     /// Message groups: messages with the same `JMSXGroupID` go to one consumer, in their order.
-    Groups at "groups" {
+    Groups at "groups" changed by GroupsChange {
         /// What happens when a consumer joins: nothing, or it gets its share, with or without waiting.
         rebalance: Rebalance = OneOf::<Rebalance>(PhantomData), "drain";
         /// Groups without messages that keep their consumer, for each queue.

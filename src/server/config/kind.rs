@@ -1,5 +1,7 @@
 //! The kinds of values that settings have.
 
+mod destination;
+
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,6 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::setting::{Kind, Raw, Spelling};
 use super::units::{self, Share};
+
+pub(super) use destination::{CountOrUnlimited, QueueTemplate};
 
 /// A choice between words that stand for the values of `Self`.
 pub(super) trait Words: Sized + Copy + Sync + 'static {

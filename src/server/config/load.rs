@@ -9,12 +9,16 @@ use toml::de::{DeTable, DeValue};
 
 use super::check;
 use super::declared::BASE;
+use super::policy::{self, PolicyEntries};
 use super::problem::{Origin, Problem, Source};
 use super::setting::{Kind, Raw};
 use super::substitute;
 
 const ENVIRONMENT_PREFIX: &str = "TIDEGATE__";
 const FILE_SUFFIX: &str = "__FILE";
+
+/// Tables of which there may be any number, in files only.
+pub(super) const LISTS: [&str; 1] = ["policy"];
 
 /// Where a configuration is read from, the weakest first.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +53,7 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     pub(super) by_key: BTreeMap<String, Entry>,
+    pub(super) policies: Vec<PolicyEntries>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -75,13 +80,20 @@ impl Entries {
     }
 
     fn insert(&mut self, key: &str, raw: Raw, origin: Origin) {
+        if let Some(entry) = self.entry(key, raw, origin) {
+            self.by_key.insert(key.to_owned(), entry);
+        }
+    }
+
+    /// A value with its references replaced; `None` after noting a problem.
+    pub(super) fn entry(&mut self, key: &str, raw: Raw, origin: Origin) -> Option<Entry> {
         match substitute::apply(raw) {
-            Ok(raw) => {
-                self.by_key.insert(key.to_owned(), Entry { raw, origin });
+            Ok(raw) => Some(Entry { raw, origin }),
+            Err(error) => {
+                let problem = Problem::value(key, &origin, error.to_string());
+                self.problems.push(problem);
+                None
             }
-            Err(error) => self
-                .problems
-                .push(Problem::value(key, &origin, error.to_string())),
         }
     }
 
@@ -127,9 +139,34 @@ impl Entries {
                 self.read_table(source, &key, inner);
             } else if let Some(items) = value.as_array().filter(|_| key == "listener") {
                 self.read_listeners(source, &origin, items);
+            } else if let Some(items) = value.as_array().filter(|_| LISTS.contains(&key.as_str())) {
+                self.read_list(source, &origin, &key, items);
             } else {
                 self.insert(&key, raw(value), origin);
             }
+        }
+    }
+
+    /// A list of tables, which are added to those of other files.
+    fn read_list(
+        &mut self,
+        source: &Arc<Source>,
+        origin: &Origin,
+        key: &str,
+        items: &[Spanned<DeValue<'_>>],
+    ) {
+        for item in items {
+            let Some(table) = item.get_ref().as_table() else {
+                self.problems.push(not_a_list(key, origin));
+                continue;
+            };
+            let here = Origin::File {
+                source: Arc::clone(source),
+                key: item.span(),
+                value: item.span(),
+            };
+            let policy = PolicyEntries::gather(self, source, here, table);
+            self.policies.push(policy);
         }
     }
 
@@ -220,6 +257,12 @@ impl Entries {
     }
 }
 
+/// What is said where one table, or something else, stands for a list of tables.
+pub(super) fn not_a_list(key: &str, origin: &Origin) -> Problem {
+    let message = format!("`{key}` is a list of tables: write [[{key}]]");
+    Problem::value(key, origin, message)
+}
+
 /// The main file, then those of `conf.d` beside it.
 fn files(main: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -242,7 +285,7 @@ fn files(main: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     files
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {
@@ -250,7 +293,7 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-fn raw(value: &DeValue<'_>) -> Raw {
+pub(super) fn raw(value: &DeValue<'_>) -> Raw {
     match value {
         DeValue::String(text) => Raw::Text(text.to_string()),
         DeValue::Integer(number) if number.radix() == 10 => Raw::Number(number.as_str().to_owned()),
@@ -298,6 +341,19 @@ impl<'a> Reader<'a> {
             origin: Origin::Default,
         };
         let entry = self.entries.get(&key).unwrap_or(&fallback);
+        self.typed(&key, entry, kind)
+    }
+
+    /// The value of a setting that a policy may have; `None` after noting a problem.
+    #[allow(clippy::option_option, reason = "not set is one thing, wrong another")]
+    pub(super) fn read_change<K: Kind>(&mut self, key: &str, kind: &K) -> Option<Option<K::Value>> {
+        match self.entries.get(key) {
+            None => Some(None),
+            Some(entry) => self.typed(policy::short(key), entry, kind).map(Some),
+        }
+    }
+
+    fn typed<K: Kind>(&mut self, key: &str, entry: &Entry, kind: &K) -> Option<K::Value> {
         let value = kind.read(&entry.raw);
         if value.is_none() {
             let expected = kind.expects();
@@ -308,7 +364,7 @@ impl<'a> Reader<'a> {
                 format!("`{key}` takes {expected}; found {}", entry.raw.found())
             };
             self.problems
-                .push(Problem::value(&key, &entry.origin, message));
+                .push(Problem::value(key, &entry.origin, message));
         }
         value
     }

@@ -4,11 +4,14 @@
 //! `check` looks at the whole, `sample` and `print` write files. All mistakes are found in one go
 //! and reported with their place. Deliberately not here: what the settings do.
 
+mod changes;
 mod check;
 mod declared;
+mod explain;
 mod kind;
 mod load;
 mod names;
+mod policy;
 mod print;
 mod problem;
 mod sample;
@@ -21,12 +24,16 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use changes::Change;
 pub use declared::{
-    Anonymous, Auth, Automatic, Broker, Declare, Destination, Disk, Durability, Engine, ErrorMode,
-    Gc, Groups, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues,
-    NackMode, Protocol, Rebalance, Server, Store, VirtualTopics,
+    Anonymous, Auth, Automatic, Broker, DeadLetter, DeadLetterChange, Declare, Destination,
+    DestinationChange, Dialect, Disk, Durability, Engine, ErrorMode, Expired, Gc, Groups,
+    GroupsChange, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues,
+    NackMode, Protocol, Rebalance, Server, Store, VirtualTopics, WhenFull,
 };
+pub use explain::{Explained, ExplainedSetting, destination};
 pub use load::{Override, Sources};
+pub use policy::Policy;
 pub use problem::Problems;
 pub use sample::sample;
 pub use units::Share;
@@ -56,8 +63,12 @@ pub struct Settings {
     pub declare: Declare,
     /// Destinations that nobody uses any more.
     pub gc: Gc,
+    /// Messages that could not be consumed.
+    pub dead_letter: DeadLetter,
     /// Message groups.
     pub groups: Groups,
+    /// What is otherwise for some destinations, in the order in which it was written.
+    pub policies: Vec<Policy>,
     /// Virtual topics.
     pub virtual_topics: VirtualTopics,
     /// Mirrored queues.
@@ -96,7 +107,7 @@ impl Loaded {
         let mut problems = std::mem::take(&mut entries.problems);
         problems.extend(check::keys(&entries));
         let mut reader = Reader::new(&entries.by_key);
-        let settings = Settings::read(&mut reader, &entries.listeners());
+        let settings = Settings::read(&mut reader, &entries);
         problems.append(&mut reader.problems);
         if let Some(settings) = &settings {
             problems.extend(check::sense(settings, &entries));
@@ -110,47 +121,42 @@ impl Loaded {
 
 impl Settings {
     /// All settings; `None` if one is wrong, after all were looked at.
-    fn read(reader: &mut Reader<'_>, names: &[String]) -> Option<Self> {
+    fn read(reader: &mut Reader<'_>, entries: &Entries) -> Option<Self> {
         let broker = Broker::read(reader, "");
         let memory = Memory::read(reader, "");
         let disk = Disk::read(reader, "");
         let store = Store::read(reader, "");
-        let listeners: Vec<(&String, Option<Listener>)> = names
-            .iter()
-            .map(|name| (name, Listener::read(reader, name)))
-            .collect();
+        let listeners = read_listeners(reader, &entries.listeners());
         let http = Http::read(reader, "");
         let limits = Limits::read(reader, "");
         let destination = Destination::read(reader, "");
         let declare = Declare::read(reader, "");
         let gc = Gc::read(reader, "");
+        let dead_letter = DeadLetter::read(reader, "");
         let groups = Groups::read(reader, "");
+        let policies = entries.policies.iter();
+        let policies: Vec<_> = policies
+            .map(|policy| policy.read(&mut reader.problems))
+            .collect();
         let virtual_topics = VirtualTopics::read(reader, "");
         let mirrored_queues = MirroredQueues::read(reader, "");
         let auth = Auth::read(reader, "");
         let server = Server::read(reader, "");
         let log = Log::read(reader, "");
-        let mut enabled = BTreeMap::new();
-        for (name, listener) in listeners {
-            let mut listener = listener?;
-            let version = env!("CARGO_PKG_VERSION");
-            listener.server_header = listener.server_header.replace("{version}", version);
-            if listener.enabled {
-                enabled.insert(name.clone(), listener);
-            }
-        }
         Some(Self {
             broker: broker?,
             memory: memory?,
             disk: disk?,
             store: store?,
-            listeners: enabled,
+            listeners: listeners?,
             http: http?,
             limits: limits?,
             destination: destination?,
             declare: declare?,
             gc: gc?,
+            dead_letter: dead_letter?,
             groups: groups?,
+            policies: policies.into_iter().collect::<Option<_>>()?,
             virtual_topics: virtual_topics?,
             mirrored_queues: mirrored_queues?,
             auth: auth?,
@@ -158,4 +164,22 @@ impl Settings {
             log: log?,
         })
     }
+}
+
+/// The enabled listeners; `None` if one is wrong, after all were looked at.
+fn read_listeners(reader: &mut Reader<'_>, names: &[String]) -> Option<BTreeMap<String, Listener>> {
+    let read: Vec<_> = names
+        .iter()
+        .map(|name| (name, Listener::read(reader, name)))
+        .collect();
+    let mut enabled = BTreeMap::new();
+    for (name, listener) in read {
+        let mut listener = listener?;
+        let version = env!("CARGO_PKG_VERSION");
+        listener.server_header = listener.server_header.replace("{version}", version);
+        if listener.enabled {
+            enabled.insert(name.clone(), listener);
+        }
+    }
+    Some(enabled)
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::declared::SECTIONS;
 use super::load::Entries;
+use super::policy::{self, PolicyEntries};
 use super::setting::{Section, Setting};
 
 /// Every setting with its value; what is not a default says where it was written.
@@ -24,6 +25,9 @@ pub(super) fn print(entries: &Entries) -> String {
         }
         out.push('\n');
     }
+    for policy in &entries.policies {
+        write_policy(&mut out, policy);
+    }
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
@@ -42,6 +46,20 @@ fn write_settings(out: &mut String, entries: &Entries, section: &Section, name: 
             None => writeln!(out, "{line}"),
         };
     }
+}
+
+fn write_policy(out: &mut String, policy: &PolicyEntries) {
+    let target = policy.target.as_ref().map(|entry| entry.raw.word());
+    let target = target.unwrap_or_default();
+    let _ = writeln!(out, "[[policy]]\nmatch = \"{}\"", target.escape_default());
+    for setting in policy::settings() {
+        if let Some(entry) = policy.by_key.get(setting.key) {
+            let value = setting.kind.toml(&entry.raw.word());
+            let line = format!("{} = {value}", policy::short(setting.key));
+            let _ = writeln!(out, "{line:<40} # {}", entry.origin.short());
+        }
+    }
+    out.push('\n');
 }
 
 fn value_of(entries: &Entries, setting: &Setting, name: &str) -> (String, Option<String>) {

@@ -82,6 +82,19 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// The place to the column, as editors take it.
+    pub(super) fn exact(&self) -> String {
+        match self {
+            Self::File { source, key, .. } => {
+                let place = source.place(key);
+                format!("{}:{}:{}", source.path, place.line, place.column)
+            }
+            Self::Default | Self::Environment(_) | Self::Flag(_) => self.short(),
+        }
+    }
+}
+
 /// Which part of `key = value` is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {

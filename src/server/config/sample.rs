@@ -16,12 +16,25 @@ const INTRODUCTION: &str = "\
 # `tidegate check-config FILE` finds mistakes, `tidegate --print-config` shows what holds.
 ";
 
+const LISTS: &str = "
+# Settings for some destinations only: those of [destination] by themselves, those of [dead_letter]
+# and [groups] with the name of their table. `match` is queue://NAME, topic://NAME, or NAME for both;
+# `*` in it is any one level of the name, `>` at its end any further ones. All policies that match
+# count, each setting by itself, the more specific pattern before the more general one.
+# `tidegate config explain queue://orders.eu` says what holds, and which line says so.
+# [[policy]]
+#   match = \"queue://orders.>\"
+#   max_bytes = \"1GiB\"
+#   dead_letter.queue = \"DLQ.{name}\"
+";
+
 /// The text of the sample file.
 pub fn sample() -> String {
     let mut out = INTRODUCTION.to_owned();
     for section in &SECTIONS {
         write_section(&mut out, section);
     }
+    out.push_str(LISTS);
     out
 }
 

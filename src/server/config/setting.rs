@@ -95,6 +95,26 @@ pub(super) struct Section {
 macro_rules! section {
     (
         $(#[doc = $about:literal])+
+        $name:ident at $path:literal changed by $change:ident {
+            $(
+                $(#[doc = $help:literal])+
+                $field:ident: $value:ty = $kind:expr, $default:expr;
+            )+
+        }
+    ) => {
+        section! {
+            $(#[doc = $about])+
+            $name at $path {
+                $( $(#[doc = $help])+ $field: $value = $kind, $default; )+
+            }
+        }
+
+        change! {
+            $change of $name at $path { $( $field: $value = $kind; )+ }
+        }
+    };
+    (
+        $(#[doc = $about:literal])+
         $name:ident at $path:literal {
             $(
                 $(#[doc = $help:literal])+
@@ -136,6 +156,37 @@ macro_rules! section {
     };
 }
 
+/// Declares what a policy may change of a table: a struct with one optional field for each setting.
+macro_rules! change {
+    (
+        $change:ident of $name:ident at $path:literal {
+            $( $field:ident: $value:ty = $kind:expr; )+
+        }
+    ) => {
+        /// What a policy changes of the settings of this table.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $change {
+            $( #[doc = concat!("`", $path, ".", stringify!($field), "`, if it is changed.")]
+            pub $field: Option<$value>, )+
+        }
+
+        impl $change {
+            /// What is changed; `None` if one value is wrong, after all were looked at.
+            pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+                $( let $field = reader.read_change(concat!($path, ".", stringify!($field)), &$kind); )+
+                Some(Self { $( $field: $field?, )+ })
+            }
+        }
+
+        impl From<&$name> for $change {
+            /// Everything, changed to what the table says.
+            fn from(whole: &$name) -> Self {
+                Self { $( $field: Some(whole.$field.clone()), )+ }
+            }
+        }
+    };
+}
+
 /// Declares a choice between words.
 macro_rules! words {
     (
@@ -152,4 +203,4 @@ macro_rules! words {
     };
 }
 
-pub(super) use {section, words};
+pub(super) use {change, section, words};

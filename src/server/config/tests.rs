@@ -175,14 +175,12 @@ fn a_slip_of_the_finger_gets_a_suggestion() {
 #[test]
 fn what_is_not_built_is_never_ignored() {
     for text in [
-        "[[policy]]\nmatch = \">\"\n",
         "[tls]\ncert = \"x\"\n",
         "[tls]\n",
         "[[user]]\nname = \"x\"\n",
         "[auth]\nbackends = [\"users\"]\n",
         "[auth.jwt]\naudience = \"x\"\n",
         "[[listener]]\nname = \"stomp\"\ntls = \"optional\"\n",
-        "[listener.stomp]\ndialect = \"artemis\"\n",
     ] {
         let shown = complaint(text);
         assert!(shown.contains("is not supported yet"), "{text}: {shown}");

@@ -118,6 +118,48 @@ const tests = {
     assert.equal((await inbox.next()).body, 'kept');
     await client.deactivate();
   },
+  async 'a group stays with one consumer, in order'() {
+    const pairs = await Promise.all([connect(), connect()]);
+    const inboxes = [];
+    for (const { client } of pairs) {
+      const inbox = new Inbox();
+      inboxes.push(inbox);
+      await receipt(client, (headers) => client.subscribe('/queue/js.groups', inbox.put, {
+        ack: 'client-individual', 'activemq.prefetchSize': '1', ...headers,
+      }));
+    }
+    for (let n = 0; n < 8; n += 1) {
+      const headers = { JMSXGroupID: `g${n % 2}` };
+      pairs[0].client.publish({ destination: '/queue/js.groups', body: String(n), headers });
+    }
+    const seen = {};
+    for (let n = 0; n < 4; n += 1) {
+      for (const [place, inbox] of inboxes.entries()) {
+        const message = await inbox.next();
+        (seen[message.headers.JMSXGroupID] ??= []).push([place, Number(message.body)]);
+        message.ack();
+      }
+    }
+    for (const deliveries of Object.values(seen)) {
+      assert.equal(new Set(deliveries.map(([place]) => place)).size, 1);
+      const numbers = deliveries.map(([, number]) => number);
+      assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b));
+    }
+    for (const { client } of pairs) await client.deactivate();
+  },
+  async 'virtual topics and wildcards'() {
+    const { client } = await connect();
+    const inbox = new Inbox();
+    for (const queue of ['Consumer.A.VirtualTopic.js', 'Consumer.B.VirtualTopic.js', 'js.wild.>']) {
+      await receipt(client, (headers) => client.subscribe(`/queue/${queue}`, inbox.put, headers));
+    }
+    client.publish({ destination: '/topic/VirtualTopic.js', body: 'x', headers: { persistent: 'true' } });
+    const found = [await inbox.next(), await inbox.next()].map((message) => message.headers.destination);
+    assert.deepEqual(found.sort(), ['/queue/Consumer.A.VirtualTopic.js', '/queue/Consumer.B.VirtualTopic.js']);
+    client.publish({ destination: '/queue/js.wild.a.b', body: 'y' });
+    assert.equal((await inbox.next()).headers.destination, '/queue/js.wild.a.b');
+    await client.deactivate();
+  },
   async 'heart-beats keep a connection, errors are told'() {
     const { client, errors } = await connect();
     await new Promise((resolve) => setTimeout(resolve, 3500));

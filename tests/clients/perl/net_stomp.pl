@@ -53,3 +53,26 @@ check($stomp->send_transactional({ destination => '/queue/perl.tx', body => 'kep
 $stomp->subscribe({ destination => '/queue/perl.tx', ack => 'auto' });
 check($stomp->receive_frame->body eq 'kept', "transaction");
 $stomp->disconnect;
+
+# Each application has all messages of a virtual topic; a wildcard is about many queues.
+$stomp = connection();
+for my $application ('A', 'B') {
+    $stomp->subscribe({ destination => "/queue/Consumer.$application.VirtualTopic.perl", ack => 'auto' });
+}
+$stomp->subscribe({ destination => '/queue/perl.wild.*', ack => 'auto' });
+$stomp->send({ destination => '/topic/VirtualTopic.perl', body => 'all', persistent => 'true' });
+my %seen = map { $stomp->receive_frame->headers->{destination} => 1 } 1 .. 2;
+check(join(' ', sort keys %seen) eq '/queue/Consumer.A.VirtualTopic.perl /queue/Consumer.B.VirtualTopic.perl',
+    "virtual topic: " . join(' ', sort keys %seen));
+$stomp->send({ destination => '/queue/perl.wild.a', body => 'x' });
+check($stomp->receive_frame->headers->{destination} eq '/queue/perl.wild.a', "wildcard");
+
+# Messages of a group come in order, whatever else there is.
+$stomp->subscribe({ destination => '/queue/perl.groups', ack => 'client' });
+$stomp->send({ destination => '/queue/perl.groups', body => $_, JMSXGroupID => 'g' }) for 1 .. 3;
+for my $number (1 .. 3) {
+    my $frame = $stomp->receive_frame;
+    check($frame->body eq $number && $frame->headers->{JMSXGroupID} eq 'g', "group: " . $frame->body);
+    $stomp->ack({ frame => $frame });
+}
+$stomp->disconnect;

@@ -90,9 +90,58 @@ def topics
   end
 end
 
+# Two consumers, two groups: each group stays with one of them, in order.
+def groups
+  pair = Array.new(2) { connect("1.2") }
+  pair.each do |connection|
+    headers = { "id" => "1", "ack" => "client-individual", "activemq.prefetchSize" => "1", "receipt" => "here" }
+    connection.subscribe("/queue/ruby.groups", headers, "1")
+    frame(connection, "RECEIPT")
+  end
+  8.times { |number| pair[0].publish("/queue/ruby.groups", number.to_s, { "JMSXGroupID" => "g#{number % 2}" }) }
+  seen = Hash.new { |all, group| all[group] = [] }
+  4.times do
+    pair.each_with_index do |connection, place|
+      message = frame(connection, "MESSAGE")
+      seen[message.headers["JMSXGroupID"]] << [place, message.body.to_i]
+      settle(connection, "1.2", message)
+    end
+  end
+  seen.each_value do |deliveries|
+    check(deliveries.map(&:first).uniq.size == 1, "one consumer for a group: #{seen}")
+    check(deliveries.map(&:last) == deliveries.map(&:last).sort, "order of a group: #{seen}")
+  end
+  pair.each { |connection| connection.disconnect({ "receipt" => "bye" }) }
+end
+
+def virtual_topics
+  connection = connect("1.1")
+  %w[A B].each do |name|
+    connection.subscribe("/queue/Consumer.#{name}.VirtualTopic.ruby", { "id" => name, "receipt" => "here" }, name)
+    frame(connection, "RECEIPT")
+  end
+  connection.publish("/topic/VirtualTopic.ruby", "all", { "persistent" => "true" })
+  found = Array.new(2) { frame(connection, "MESSAGE").headers["subscription"] }
+  check(found.sort == %w[A B], "virtual topic: #{found}")
+  connection.disconnect({ "receipt" => "bye" })
+end
+
+def wildcards
+  connection = connect("1.2")
+  connection.subscribe("/topic/ruby.prices.>", { "id" => "1", "receipt" => "here" }, "1")
+  frame(connection, "RECEIPT")
+  connection.publish("/topic/ruby.prices.oil.eu", "1")
+  message = frame(connection, "MESSAGE")
+  check(message.headers["destination"] == "/topic/ruby.prices.oil.eu", "wildcard: #{message.headers}")
+  connection.disconnect({ "receipt" => "bye" })
+end
+
 Timeout.timeout(60) do
   %w[1.0 1.1 1.2].each { |version| messages(version) }
   %w[1.1 1.2].each { |version| refused(version) }
   transactions
   topics
+  groups
+  virtual_topics
+  wildcards
 end

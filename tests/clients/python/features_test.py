@@ -1,0 +1,125 @@
+"""What applications built on ActiveMQ rely on, by stomp.py, against the broker at TIDEGATE_STOMP_PORT."""
+
+import os
+import sys
+
+from stomp_test import connect, leave
+
+
+def subscribe(connection, inbox, destination, **headers):
+    """Subscribes and waits until the broker says so."""
+    ack = headers.pop("ack", "auto")
+    name = headers.pop("id", "1")
+    connection.subscribe(destination, id=name, ack=ack, headers=headers, receipt=f"sub-{name}")
+    inbox.receipt(f"sub-{name}")
+
+
+def settle(connection, inbox, frame):
+    connection.ack(frame.headers["ack"], receipt="settled")
+    inbox.receipt("settled")
+
+
+def a_group_stays_with_one_consumer_in_order():
+    pairs = [connect() for _ in range(2)]
+    for connection, inbox in pairs:
+        subscribe(connection, inbox, "/queue/py.groups", ack="client-individual", **{"activemq.prefetchSize": "1"})
+    sender, _ = connect()
+    for number in range(12):
+        sender.send("/queue/py.groups", str(number), headers={"JMSXGroupID": f"g{number % 2}"}, persistent="true")
+    seen = {}
+    for _ in range(6):
+        for place, (connection, inbox) in enumerate(pairs):
+            frame = inbox.message()
+            seen.setdefault(frame.headers["JMSXGroupID"], []).append((place, int(frame.body)))
+            settle(connection, inbox, frame)
+    assert len(seen) == 2, seen
+    for deliveries in seen.values():
+        assert len({place for place, _ in deliveries}) == 1, f"one consumer each: {seen}"
+        numbers = [number for _, number in deliveries]
+        assert numbers == sorted(numbers), numbers
+    for connection, inbox in pairs:
+        leave(connection, inbox)
+    sender.disconnect()
+
+
+def every_application_has_all_messages_of_a_virtual_topic():
+    connection, inbox = connect()
+    for application in "AB":
+        subscribe(connection, inbox, f"/queue/Consumer.{application}.VirtualTopic.py", id=application)
+        connection.unsubscribe(application)
+    for number in range(3):
+        connection.send("/topic/VirtualTopic.py", str(number), persistent="true", receipt=f"v{number}")
+        inbox.receipt(f"v{number}")
+    for application in "AB":
+        subscribe(connection, inbox, f"/queue/Consumer.{application}.VirtualTopic.py", id=application)
+        for number in range(3):
+            frame = inbox.message()
+            assert (frame.body, frame.headers["subscription"]) == (str(number), application), frame
+            assert frame.headers["original-destination"] == "/topic/VirtualTopic.py"
+    leave(connection, inbox)
+
+
+def a_wildcard_is_one_subscription_over_many_queues():
+    connection, inbox = connect()
+    subscribe(connection, inbox, "/queue/py.wild.>", ack="client")
+    for name in ("py.wild.a", "py.wild.b.c", "py.wild"):
+        connection.send(f"/queue/{name}", name, persistent="true")
+    frames = [inbox.message() for _ in range(3)]
+    assert [frame.headers["destination"] for frame in frames] == [
+        "/queue/py.wild.a", "/queue/py.wild.b.c", "/queue/py.wild"]
+    settle(connection, inbox, frames[-1])
+    leave(connection, inbox)
+    connection, inbox = connect()
+    subscribe(connection, inbox, "/queue/py.wild,/queue/py.wild.a,/queue/py.wild.b.c")
+    connection.send("/queue/py.wild.a,/queue/py.wild", "both")
+    assert {inbox.message().headers["destination"] for _ in range(2)} == {"/queue/py.wild.a", "/queue/py.wild"}
+    leave(connection, inbox)
+
+
+def a_selector_chooses_and_a_browser_only_looks():
+    connection, inbox = connect()
+    for number in range(4):
+        connection.send("/queue/py.choose", str(number), headers={"size": str(number)}, persistent="true")
+    subscribe(connection, inbox, "/queue/py.choose", id="look", browser="true")
+    frames = [inbox.message() for _ in range(5)]
+    assert [frame.body for frame in frames[:4]] == ["0", "1", "2", "3"]
+    assert frames[4].headers["browser"] == "end", frames[4]
+    subscribe(connection, inbox, "/queue/py.choose", id="some", selector="size > 1 AND size <> 3")
+    assert inbox.message().body == "2"
+    leave(connection, inbox)
+
+
+def a_transaction_spans_queues():
+    connection, inbox = connect()
+    subscribe(connection, inbox, "/queue/py.in", ack="client-individual", id="in")
+    subscribe(connection, inbox, "/queue/py.out1,/queue/py.out2", id="out")
+    connection.send("/queue/py.in", "work", persistent="true")
+    work = inbox.message()
+    for commit in (False, True):
+        connection.begin("t")
+        connection.ack(work.headers["ack"], transaction="t")
+        connection.send("/queue/py.out1", "done", persistent="true", transaction="t")
+        connection.send("/queue/py.out2", "done", persistent="true", transaction="t")
+        if not commit:
+            connection.abort("t")
+            continue
+        connection.commit("t", receipt="committed")
+        inbox.receipt("committed")
+    assert {inbox.message().headers["destination"] for _ in range(2)} == {"/queue/py.out1", "/queue/py.out2"}
+    leave(connection, inbox)
+
+
+TESTS = [
+    a_group_stays_with_one_consumer_in_order,
+    every_application_has_all_messages_of_a_virtual_topic,
+    a_wildcard_is_one_subscription_over_many_queues,
+    a_selector_chooses_and_a_browser_only_looks,
+    a_transaction_spans_queues,
+]
+
+if __name__ == "__main__":
+    for test in TESTS:
+        print(test.__name__, flush=True)
+        test()
+    sys.stdout.flush()
+    os._exit(0)
