@@ -5,6 +5,8 @@
 //! What concerns other destinations, and every wake, comes after the unlock. Two cells are never
 //! locked at once.
 
+mod kinds;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -17,8 +19,8 @@ use super::pager::Wish;
 use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
-    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Message,
-    Now, PageReader, PageRequest, Persist, Priority, Queue, Refusal, Request, Sequence, StoredPage,
+    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Now,
+    PageReader, PageRequest, Persist, Priority, Queue, Request, Sequence, StoredPage,
     SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
 };
 use crate::store::Durable;
@@ -441,60 +443,5 @@ impl State {
 fn add(list: &mut Vec<Arc<Outbox>>, outbox: &Arc<Outbox>) {
     if !list.iter().any(|other| Arc::ptr_eq(other, outbox)) {
         list.push(Arc::clone(outbox));
-    }
-}
-
-impl Destination {
-    /// Whether somebody has something to do with it.
-    pub(super) fn is_in_use(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.is_in_use(),
-            Self::Topic(topic) => topic.is_in_use(),
-        }
-    }
-
-    /// Whether nothing is lost if it goes.
-    pub(super) fn is_idle(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.is_idle(),
-            Self::Topic(topic) => !topic.is_in_use(),
-        }
-    }
-
-    /// Lets the store know it although it holds nothing.
-    pub(super) fn declare(&mut self, effects: &mut Effects) -> bool {
-        match self {
-            Self::Queue(queue) => queue.declare(effects),
-            Self::Topic(topic) => topic.declare(effects),
-        }
-    }
-
-    fn rejects(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.rejects(),
-            Self::Topic(_) => false,
-        }
-    }
-
-    /// Refuses a message that there is no room for and whose sender is not to wait.
-    pub(super) fn refuses(&self, message: &Message) -> Result<(), Refusal> {
-        match self {
-            Self::Queue(queue) if queue.rejects() => queue.refuses(message).map_or(Ok(()), Err),
-            Self::Queue(_) | Self::Topic(_) => Ok(()),
-        }
-    }
-
-    fn has_caught_up(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.has_caught_up(),
-            Self::Topic(_) => true,
-        }
-    }
-
-    pub(super) fn pause(&mut self, key: SubscriptionKey) {
-        match self {
-            Self::Queue(queue) => queue.pause(key),
-            Self::Topic(topic) => topic.pause(key),
-        }
     }
 }

@@ -10,7 +10,9 @@ use parking_lot::{Condvar, Mutex};
 
 use super::cell::{Cell, Destination, Work};
 use super::shared::Shared;
-use crate::core::{PageReader, PageRequest, Position, Sequence, StoredMessage, StoredPage};
+use crate::core::{
+    Effects, Now, PageReader, PageRequest, Position, Queue, Sequence, StoredMessage, StoredPage,
+};
 use crate::store::{Durable, PageLimit, StoreError, Writer};
 
 /// What a destination asked for.
@@ -149,26 +151,12 @@ impl Pager {
     /// Takes one step of emptying a queue, and asks for the next.
     fn purge(self: &Arc<Self>, shared: &Shared, cell: &Arc<Cell>, from: Position, until: Position) {
         let next = match drop_some(shared, cell, until, None) {
-            Left::Nothing => return,
             Left::InMemory => from,
-            Left::OnDisk if from > until => return,
-            Left::OnDisk => {
-                let request = PageRequest {
-                    reader: PageReader::Queue,
-                    from,
-                    priority: None,
-                    bytes: PURGE_BYTES,
-                };
-                let page = match read(shared, cell, request) {
-                    Ok(page) => page,
-                    Err(error) => return shared.report_failure(&error),
-                };
-                drop_some(shared, cell, until, Some(&page));
-                if page.exhausted || page.resume_at > until {
-                    until.next()
-                } else {
-                    page.resume_at
-                }
+            Left::OnDisk if from <= until => drop_page(shared, cell, from, until),
+            Left::Nothing | Left::OnDisk => {
+                return change_queue(shared, cell, |now, queue, effects| {
+                    queue.end_purge(now, effects);
+                });
             }
         };
         let wish = Wish::Purge { from: next, until };
@@ -232,6 +220,30 @@ fn is_exact(reader: PageReader) -> bool {
     }
 }
 
+/// Drops what one page of the store shows. Returns where the next one starts.
+fn drop_page(shared: &Shared, cell: &Arc<Cell>, from: Position, until: Position) -> Position {
+    let request = PageRequest {
+        reader: PageReader::Queue,
+        from,
+        priority: None,
+        bytes: PURGE_BYTES,
+    };
+    match read(shared, cell, request) {
+        Ok(page) => {
+            drop_some(shared, cell, until, Some(&page));
+            if page.exhausted || page.resume_at > until {
+                until.next()
+            } else {
+                page.resume_at
+            }
+        }
+        Err(error) => {
+            shared.report_failure(&error);
+            until.next()
+        }
+    }
+}
+
 /// Drops a part of a queue's messages up to a position, and those that a page shows.
 fn drop_some(
     shared: &Shared,
@@ -239,28 +251,36 @@ fn drop_some(
     until: Position,
     page: Option<&StoredPage>,
 ) -> Left {
-    let now = shared.clock.now();
-    let (left, _) = Work::run(shared, now, |work| {
-        cell.with(shared, work, None, |state, effects, _| {
-            let Destination::Queue(queue) = &mut state.destination else {
-                return Left::Nothing;
-            };
-            if state.gone {
-                return Left::Nothing;
-            }
-            if let Some(page) = page {
-                queue.purge_page(now, until, page, effects);
-            }
-            if queue.purge(now, until, PURGE_STEP, effects) {
-                Left::InMemory
-            } else if queue.has_on_disk() {
-                Left::OnDisk
-            } else {
-                Left::Nothing
-            }
-        })
+    let mut left = Left::Nothing;
+    change_queue(shared, cell, |now, queue, effects| {
+        if let Some(page) = page {
+            queue.purge_page(until, page, effects);
+        }
+        if queue.purge(now, until, PURGE_STEP, effects) {
+            left = Left::InMemory;
+        } else if queue.has_on_disk() {
+            left = Left::OnDisk;
+        }
     });
     left
+}
+
+/// Changes a queue that has not ended.
+fn change_queue(
+    shared: &Shared,
+    cell: &Arc<Cell>,
+    change: impl FnOnce(Now, &mut Queue, &mut Effects),
+) {
+    let now = shared.clock.now();
+    Work::run(shared, now, |work| {
+        cell.with(shared, work, None, |state, effects, _| {
+            if let Destination::Queue(queue) = &mut state.destination
+                && !state.gone
+            {
+                change(now, queue, effects);
+            }
+        });
+    });
 }
 
 fn read(shared: &Shared, cell: &Cell, request: PageRequest) -> Result<StoredPage, StoreError> {

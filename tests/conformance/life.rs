@@ -155,6 +155,36 @@ fn what_a_transaction_has_under_way_keeps_a_destination() {
     assert_eq!(waiting(&mut world, "/queue/a").len(), 1);
 }
 
+/// While a COMMIT is on its way to the disk, its topic is removed and comes back with a subscription.
+#[test]
+fn what_is_being_committed_finds_the_topic_that_has_the_name_by_then() {
+    let mut world = World::new();
+    let client = world.connect(Version::V1_2);
+    let reader = world.connect(Version::V1_2);
+    granted(&mut world, client, transaction(Verb::Begin, "t"));
+    for to in ["/queue/a", "/topic/b"] {
+        granted(
+            &mut world,
+            client,
+            persistent(to, "x").with("transaction", "t"),
+        );
+    }
+    world.queue_bytes(client, b"COMMIT\ntransaction:t\nreceipt:c\n\n\0");
+    world.turn(client);
+    world.clock.advance(IDLE * 2);
+    world.broker.collect();
+    assert!(!world.broker.exists(&topic("b")));
+    assert!(
+        world.broker.exists(&queue("a")),
+        "a message has its place in it"
+    );
+    assert_eq!(world.try_receive(client), None, "it is on its way");
+    world.send(reader, &subscribe("/topic/b", "1"));
+    assert_eq!(bodies(&mut world, reader), ["x"]);
+    assert_eq!(world.receive(client).get("receipt-id"), Some("c"));
+    assert_eq!(waiting(&mut world, "/queue/a").len(), 1);
+}
+
 #[test]
 fn declared_destinations_are_there_from_the_start_and_stay() {
     let store = MemoryStore::default();
@@ -251,10 +281,15 @@ fn a_forced_purge_takes_what_is_in_flight_too() {
     let store = MemoryStore::default();
     let mut world = open_on(&store, |_| {});
     let client = world.connect(Version::V1_2);
-    let reader = consumer(&mut world, "/queue/a");
+    let reader = world.connect(Version::V1_2);
+    let one = subscribe("/queue/a", "1").with("ack", "client-individual");
+    granted(&mut world, reader, one.with("activemq.prefetchSize", "1"));
     granted(&mut world, client, persistent("/queue/a", "x"));
     let first = message(&mut world, reader);
-    assert_eq!(world.broker.purge(&queue("a"), true), Ok(1));
+    for body in ["y", "z"] {
+        granted(&mut world, client, persistent("/queue/a", body));
+    }
+    assert_eq!(world.broker.purge(&queue("a"), true), Ok(3));
     world.run();
     let error = refused(&mut world, reader, ack_id(&first));
     assert_eq!(error.get("code"), Some("unknown-ack"));

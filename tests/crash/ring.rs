@@ -7,7 +7,7 @@ use tidegate::internal::store::{
     RedbOptions, RedbStore, RingOptions, RingStore, Store, StoreError,
 };
 
-use super::store::{Model, Step, apply, batch, contents, play, scenario, survivals};
+use super::store::{Model, Step, apply, batch, contents, play, scenario, steady, survivals};
 use crate::support::random::{Random, seeds};
 use crate::support::torn::{Survives, TornDisk};
 
@@ -156,7 +156,7 @@ fn the_power_fails_again_while_the_ring_is_read() {
 fn the_power_fails_many_times_in_a_row() {
     for seed in seeds(12) {
         let mut random = Random(seed);
-        let steps = scenario(seed, 40);
+        let steps = steady(seed, 40);
         let mut disks = Disks::new(16);
         let mut model = Model::new();
         // The destinations are there, whatever comes.

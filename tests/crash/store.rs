@@ -87,10 +87,10 @@ pub(super) struct Step {
 }
 
 /// Commits as a broker makes them: puts, settlements in any order, what came back, a few large
-/// messages, now and then without a flush.
+/// messages, a destination that goes and whose name is used anew, now and then without a flush.
 pub(super) fn scenario(seed: u64, steps: u64) -> Vec<Step> {
     let mut random = Random(seed);
-    let mut last = [0_u64; 3];
+    let (mut there, mut last) = (THERE, [0_u64; 2]);
     let mut out = vec![Step {
         changes: vec![define(HERE, "here"), define(THERE, "there")],
         flush: true,
@@ -98,8 +98,15 @@ pub(super) fn scenario(seed: u64, steps: u64) -> Vec<Step> {
     for _ in 0..steps {
         let mut changes = Vec::new();
         for _ in 0..=random.below(25) {
-            let destination = if random.below(3) == 0 { THERE } else { HERE };
-            let last = &mut last[usize::try_from(destination.0).unwrap()];
+            if random.below(60) == 0 {
+                changes.push(Persist::Undefine { destination: there });
+                there = there.next();
+                changes.push(define(there, "there"));
+                last[1] = 0;
+            }
+            let is_there = random.below(3) == 0;
+            let destination = if is_there { there } else { HERE };
+            let last = &mut last[usize::from(is_there)];
             match random.below(10) {
                 0..=4 => {
                     *last += 1;
@@ -141,6 +148,21 @@ pub(super) fn scenario(seed: u64, steps: u64) -> Vec<Step> {
     out
 }
 
+/// The same with destinations that stay: whatever is lost of it, the rest makes sense.
+pub(super) fn steady(seed: u64, steps: u64) -> Vec<Step> {
+    let mut out = scenario(seed, steps);
+    for step in out.iter_mut().skip(1) {
+        step.changes.retain(|change| match change {
+            Persist::Define { .. } | Persist::Undefine { .. } => false,
+            Persist::Horizon { destination, .. } => *destination <= THERE,
+            Persist::Put { at, .. } | Persist::Remove { at } | Persist::Returned { at, .. } => {
+                at.destination <= THERE
+            }
+        });
+    }
+    out
+}
+
 pub(super) fn apply(model: &mut Model, changes: &[Persist]) {
     for change in changes {
         match change {
@@ -155,7 +177,10 @@ pub(super) fn apply(model: &mut Model, changes: &[Persist]) {
                     .entry(*at)
                     .and_modify(|known| *known = state.deliveries);
             }
-            Persist::Define { .. } | Persist::Undefine { .. } | Persist::Horizon { .. } => {}
+            Persist::Undefine { destination } => {
+                model.retain(|at, _| at.destination != *destination);
+            }
+            Persist::Define { .. } | Persist::Horizon { .. } => {}
         }
     }
 }
@@ -225,7 +250,10 @@ pub(super) fn contents(store: &mut dyn Store) -> Model {
         bytes: usize::MAX,
     };
     let mut model = Model::new();
+    let mut names = std::collections::BTreeSet::new();
     for destination in recovered.destinations {
+        let name = destination.name.clone();
+        assert!(names.insert(name.clone()), "{name} is there twice");
         let page = store
             .reader()
             .read(destination.id, Position(0), None, limit)

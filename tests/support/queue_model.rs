@@ -123,6 +123,7 @@ impl Check {
             6..=8 => self.settle(a, b),
             9 => self.transact(a, b),
             10 => self.now.wall.0 += u64::from(a),
+            _ if a >= 200 => self.purge(b & 1 == 1),
             _ => self.pause(a, b),
         }
     }

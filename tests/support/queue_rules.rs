@@ -1,6 +1,8 @@
 //! Which consumer a message may be given to, as the model sees it.
 
-use tidegate::internal::core::{Encoded, Message};
+use std::sync::Arc;
+
+use tidegate::internal::core::{Encoded, Message, Position, StoredMessage, StoredPage};
 
 use super::{Check, Known};
 
@@ -102,5 +104,43 @@ impl Check {
                 .max_by_key(|(index, other)| (other.priority, std::cmp::Reverse(*index)));
             self.owner = next.map(|(index, _)| index);
         }
+    }
+}
+
+impl Check {
+    /// Empties the queue, a few messages in each step.
+    pub(super) fn purge(&mut self, forced: bool) {
+        let (until, count) = self.queue.begin_purge(self.now, forced, &mut self.effects);
+        let before = self.messages.len();
+        self.messages.retain(|_, known| match known.held {
+            None => false,
+            Some(_) => !forced || known.marked.is_some(),
+        });
+        let gone = (before - self.messages.len()) as u64;
+        // What has expired may have gone before.
+        assert!(count <= gone, "{count} of {gone} messages are emptied");
+        let mut from = Position(0);
+        while from <= until {
+            while self.queue.purge(self.now, until, 3, &mut self.effects) {}
+            self.settle_effects();
+            let some = self.stored.range(from..).take(2);
+            let messages: Vec<_> = some
+                .map(|(position, (message, state))| StoredMessage {
+                    position: *position,
+                    message: Arc::clone(message),
+                    state: *state,
+                })
+                .collect();
+            let last = messages.last().map_or(until, |stored| stored.position);
+            from = last.next();
+            let page = StoredPage {
+                messages,
+                resume_at: from,
+                exhausted: false,
+            };
+            self.queue.purge_page(until, &page, &mut self.effects);
+        }
+        assert_eq!(self.queue.ready_count(), 0, "it is empty");
+        self.queue.end_purge(self.now, &mut self.effects);
     }
 }

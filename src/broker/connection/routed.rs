@@ -50,7 +50,7 @@ impl Connection {
         for (cell, message) in targets {
             let mut next = Some(cell);
             while let Some(cell) = next {
-                let (live, _) = cell.with(&shared, work, Some(&outbox), |state, effects, _| {
+                let (found, _) = cell.with(&shared, work, Some(&outbox), |state, effects, _| {
                     if !state.enter(now) {
                         return false;
                     }
@@ -64,7 +64,7 @@ impl Connection {
                     true
                 });
                 let again = || shared.registry.again(&cell.name, &shared);
-                next = (!live).then(again).flatten();
+                next = (!found).then(again).flatten();
             }
         }
         if pause {

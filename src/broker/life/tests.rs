@@ -227,7 +227,7 @@ fn temporary_destinations_end_while_others_send_to_them() {
                         .result
                         .is_ok()
                 );
-                asked.store((connection.id().0 << 1) | (number % 2), Ordering::SeqCst);
+                asked.store(connection.id().0 * 2 + number % 2, Ordering::SeqCst);
                 connection.disconnect(broker.clock().now(), |_| None);
             }
             over.store(true, Ordering::SeqCst);
@@ -243,7 +243,7 @@ fn temporary_destinations_end_while_others_send_to_them() {
         } else {
             Kind::Topic
         };
-        let to = DestinationName::own_temporary(kind, crate::core::ConnectionId(id >> 1), 1);
+        let to = DestinationName::own_temporary(kind, crate::core::ConnectionId(id / 2), 1);
         let request = send(&connection, to, number);
         for completion in ask(&broker, &mut connection, vec![request]) {
             let refused = matches!(completion.result, Err(Refusal::NoDestination { .. }));

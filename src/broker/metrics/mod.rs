@@ -5,6 +5,7 @@
 //! Lives here: names and handles. Deliberately not here: exporters.
 
 pub(super) mod life;
+mod listener;
 mod names;
 mod ring;
 mod totals;
@@ -18,6 +19,7 @@ use crate::store::{CommitObserver, StoreError, StoreSize};
 
 use ring::RingMetrics;
 
+pub use listener::ListenerMetrics;
 pub use names::{NAMES, Name, Shape, describe};
 pub use totals::{KindTotals, Totals};
 
@@ -442,30 +444,5 @@ impl ProtocolMetrics {
         names::PROTOCOL_ERRORS
             .counter(&[self.protocol, code])
             .increment(1);
-    }
-}
-
-/// The handles of one listener, made once.
-#[derive(Clone, Debug)]
-pub struct ListenerMetrics {
-    /// Open connections.
-    pub connections: Gauge,
-    /// Connections accepted.
-    pub opened: Counter,
-    /// Connections that ended.
-    pub closed: Closed,
-}
-
-impl ListenerMetrics {
-    /// Makes the handles of the listener of this name, for one protocol over one transport.
-    #[must_use]
-    pub fn register(protocol: &str, transport: &str, listener: &str) -> Self {
-        Self {
-            connections: names::CONNECTIONS.gauge(&[protocol, transport, listener]),
-            opened: names::CONNECTIONS_OPENED.counter(&[protocol, listener]),
-            closed: Closed::make(|reason| {
-                names::CONNECTIONS_CLOSED.counter(&[protocol, listener, reason])
-            }),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::id::Position;
 use super::super::message::Priority;
-use super::{Asked, Entry, Next, Pending, VecDeque};
+use super::{Entry, Next, Pending, VecDeque};
 
 /// A waiting message that was taken out before its turn.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Pending {
     /// Notes that a page is asked for from the tail of a priority. Returns where it starts.
     pub(in crate::core) fn ask_page_of(&mut self, priority: Priority) -> Option<Position> {
         let tail = self.level(priority)?.tail;
-        self.asked = Some(Box::new(Asked::new(priority, tail.count)));
+        self.asked = Some((priority, tail.count));
         (tail.count > 0).then_some(tail.from)
     }
 
@@ -55,9 +55,10 @@ impl Pending {
         priority: Priority,
         bytes: u64,
     ) -> Option<Taken> {
-        let asked = self.asked.as_ref();
+        let awaits_page = self.asked.is_some_and(|(asked, _)| asked == priority);
+        let apart = self.apart.as_ref();
         let kept_apart =
-            self.reserved.contains(&position) || asked.is_some_and(|asked| asked.holds(position));
+            self.reserved.contains(&position) || apart.is_some_and(|apart| apart.holds(position));
         let level = self.level_mut(priority);
         let found = level
             .resident
@@ -83,8 +84,8 @@ impl Pending {
         match &taken {
             Taken::Entry(entry) => self.resident_bytes -= entry.bytes(),
             Taken::OnDisk => {
-                if let Some(asked) = self.asked.as_mut().filter(|a| a.priority == priority) {
-                    asked.gone.insert(position);
+                if awaits_page {
+                    self.apart.get_or_insert_default().gone.insert(position);
                 }
             }
         }

@@ -14,7 +14,9 @@ impl Queue {
     pub(super) fn is_ready(&self, key: SubscriptionKey) -> bool {
         let admitted = self.exclusive.is_none_or(|exclusive| exclusive == key);
         let subscription = self.subscriptions.get(key);
-        !self.held && admitted && subscription.is_some_and(|s| !s.options.browse && s.has_credit())
+        !self.is_stopped()
+            && admitted
+            && subscription.is_some_and(|s| !s.options.browse && s.has_credit())
     }
 
     /// Lets a new subscription have the queue for itself, if it asks for that and comes before the one

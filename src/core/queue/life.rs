@@ -15,7 +15,8 @@ impl Queue {
     /// Whether nothing is lost if it goes: it is empty, and nobody has anything to do with it.
     pub fn is_idle(&self) -> bool {
         let fetching = self.aside.as_ref().is_some_and(|a| a.fetching.is_some());
-        !self.is_in_use() && self.ready_count() == 0 && !self.held && !self.paging && !fetching
+        let busy = self.is_in_use() || self.is_stopped() || self.paging || fetching;
+        !busy && self.ready_count() == 0
     }
 
     /// Ends it, with all that waits in it. Subscriptions must have ended before. The store hears of it
@@ -52,6 +53,11 @@ impl Queue {
         }
     }
 
+    /// Whether nothing is given out for now, to nobody.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.held || self.purging > 0
+    }
+
     /// Whether its deliveries are held back.
     pub fn is_held(&self) -> bool {
         self.held
@@ -65,6 +71,10 @@ impl Queue {
     /// Goes on after [`Self::hold`].
     pub fn let_go(&mut self, now: Now, effects: &mut Effects) {
         self.held = false;
+        self.go_on(now, effects);
+    }
+
+    pub(super) fn go_on(&mut self, now: Now, effects: &mut Effects) {
         self.all_rejoin();
         self.dispatch(now, effects);
         self.check_invariants();

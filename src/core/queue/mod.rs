@@ -67,6 +67,8 @@ pub struct Queue {
     paging: bool,
     /// An operator holds its deliveries back.
     held: bool,
+    /// How many times it is being emptied.
+    purging: u32,
     last_position: Position,
     horizon: Horizon,
     pending: Pending,
@@ -131,6 +133,7 @@ impl Queue {
             defined: false,
             paging: false,
             held: false,
+            purging: 0,
             last_position: Position(0),
             horizon: Horizon::default(),
             pending: Pending::default(),

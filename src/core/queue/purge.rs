@@ -1,5 +1,6 @@
 //! Emptying a queue in steps: what waits in memory, and what is on disk only, up to the position that
-//! was the last one when it was asked for. What is in flight stays, unless it is to go as well.
+//! was the last one when it was asked for. What is in flight stays, unless it is to go as well. Nothing
+//! is given out meanwhile.
 
 use super::super::effect::Effects;
 use super::super::id::Position;
@@ -11,8 +12,8 @@ use super::aside::Place;
 use super::{Queue, StoredPage, signed};
 
 impl Queue {
-    /// Begins to empty it. Returns up to where, and how many messages that are. With `forced` what is
-    /// in flight goes at once, so that it can be settled no more.
+    /// Begins to empty it, until [`Self::end_purge`]. Returns up to where, and how many messages that
+    /// are. With `forced` what is in flight goes at once, so that it can be settled no more.
     pub fn begin_purge(
         &mut self,
         now: Now,
@@ -22,6 +23,7 @@ impl Queue {
         self.end_delays(now, None);
         let mut count = self.ready_count();
         self.pending.pass_all(self.last_position);
+        self.purging += 1;
         if forced {
             count += self.take_back_all(now, effects);
         }
@@ -54,6 +56,12 @@ impl Queue {
         count
     }
 
+    /// It is as empty as it was to be: what has come meanwhile is given out.
+    pub fn end_purge(&mut self, now: Now, effects: &mut Effects) {
+        self.purging = self.purging.saturating_sub(1);
+        self.go_on(now, effects);
+    }
+
     /// Drops at most so many messages up to a position that are known by more than their number.
     /// Returns whether there were so many.
     pub fn purge(&mut self, now: Now, until: Position, most: usize, effects: &mut Effects) -> bool {
@@ -79,13 +87,7 @@ impl Queue {
     }
 
     /// Drops what a page of the store shows that waits there only, up to a position.
-    pub fn purge_page(
-        &mut self,
-        now: Now,
-        until: Position,
-        page: &StoredPage,
-        effects: &mut Effects,
-    ) {
+    pub fn purge_page(&mut self, until: Position, page: &StoredPage, effects: &mut Effects) {
         for stored in &page.messages {
             let (position, message) = (stored.position, &stored.message);
             let bytes = message.footprint() as u64;
@@ -93,7 +95,6 @@ impl Queue {
                 self.drop_on_disk(position, effects);
             }
         }
-        self.dispatch(now, effects);
         self.check_invariants();
     }
 

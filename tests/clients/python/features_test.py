@@ -3,6 +3,7 @@
 import os
 import sys
 
+import stomp
 from stomp_test import connect, leave
 
 
@@ -76,6 +77,25 @@ def a_wildcard_is_one_subscription_over_many_queues():
     leave(connection, inbox)
 
 
+def a_reply_comes_to_a_temporary_queue_in_both_styles():
+    for version in (stomp.Connection10, stomp.Connection11, stomp.Connection12):
+        responder, requests = connect(version)
+        subscribe(responder, requests, "/queue/py.requests")
+        requester, replies = connect(version)
+        # As with ActiveMQ, the requester subscribes; as with RabbitMQ, it does not.
+        subscribe(requester, replies, "/temp-queue/own", id="own")
+        for alias, subscription in (("/temp-queue/own", "own"), ("/temp-queue/other", "/temp-queue/other")):
+            requester.send("/queue/py.requests", "ask", headers={"reply-to": alias})
+            request = requests.message()
+            assert request.headers["reply-to"].startswith("/remote-temp-queue/ID:"), request
+            responder.send(request.headers["reply-to"], "answer")
+            reply = replies.message()
+            assert (reply.body, reply.headers["destination"]) == ("answer", alias), reply
+            assert reply.headers["subscription"] == subscription, reply
+        leave(requester, replies)
+        leave(responder, requests)
+
+
 def a_selector_chooses_and_a_browser_only_looks():
     connection, inbox = connect()
     for number in range(4):
@@ -113,6 +133,7 @@ TESTS = [
     a_group_stays_with_one_consumer_in_order,
     every_application_has_all_messages_of_a_virtual_topic,
     a_wildcard_is_one_subscription_over_many_queues,
+    a_reply_comes_to_a_temporary_queue_in_both_styles,
     a_selector_chooses_and_a_browser_only_looks,
     a_transaction_spans_queues,
 ]
