@@ -377,7 +377,9 @@ fn nothing_goes_back_twice() {
     let mut world = World::with(&config, Box::new(store));
     let retry = |world: &World| {
         let broker = &world.broker;
-        broker.retry_dead_letters(&dlq(), &LetterFilter::All, 10).unwrap()
+        broker
+            .retry_dead_letters(&dlq(), &LetterFilter::All, 10)
+            .unwrap()
     };
     // What goes in these calls is on disk only, and goes on being there until the writer has its turn.
     assert_eq!(retry(&world), 10);
