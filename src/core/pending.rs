@@ -99,8 +99,6 @@ struct Asked {
     count: u64,
     /// What the page brings up to here was dropped meanwhile.
     dropped: Position,
-    /// Positions that were taken out meanwhile, which the page may bring.
-    gone: BTreeSet<Position>,
     /// Messages of transactions that were placed meanwhile, which the page may bring.
     late: Vec<Entry>,
 }
@@ -111,16 +109,13 @@ impl Asked {
             priority,
             count,
             dropped: Position(0),
-            gone: BTreeSet::new(),
             late: Vec::new(),
         }
     }
 
     /// Whether the page must not bring a message.
     fn holds(&self, position: Position) -> bool {
-        position <= self.dropped
-            || self.gone.contains(&position)
-            || self.late.iter().any(|entry| entry.position == position)
+        position <= self.dropped || self.late.iter().any(|entry| entry.position == position)
     }
 }
 
@@ -138,6 +133,8 @@ pub(super) struct Pending {
     reserved: Vec<Position>,
     /// A page was asked for and has not come.
     asked: Option<Box<Asked>>,
+    /// What was taken out from among those on disk, until pages are past it or the store knows.
+    gone: BTreeSet<(Priority, Position)>,
     count: u64,
     bytes: u64,
     resident_bytes: u64,
@@ -323,12 +320,15 @@ impl Pending {
         let mut resident_bytes = 0;
         let reserved = std::mem::take(&mut self.reserved);
         let asked = self.asked.take();
+        let taken_out = std::mem::take(&mut self.gone);
         let count = asked.as_ref().map(|asked| asked.count);
         let dropped = asked.as_ref().map_or(Position(0), |asked| asked.dropped);
         let mut newest = self.newest;
         let held = asked.as_deref();
         let known = |position| {
-            reserved.contains(&position) || held.is_some_and(|asked| asked.holds(position))
+            reserved.contains(&position)
+                || taken_out.contains(&(priority, position))
+                || held.is_some_and(|asked| asked.holds(position))
         };
         let level = self.level_mut(priority);
         for entry in entries.filter(|entry| !known(entry.position)) {
@@ -359,6 +359,8 @@ impl Pending {
             self.occupied &= !(1 << priority.get());
         }
         self.reserved = reserved;
+        self.gone = taken_out;
+        self.forget_passed(priority);
         self.newest = newest;
         self.resident_bytes += resident_bytes;
         self.count = self.count.saturating_sub(gone.count);

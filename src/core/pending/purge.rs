@@ -43,6 +43,7 @@ impl Pending {
         bytes: u64,
     ) -> bool {
         let elsewhere = self.reserved.contains(&position)
+            || self.gone.contains(&(priority, position))
             || self.late().any(|entry| entry.position == position);
         let tail = self.level(priority).map(|level| level.tail);
         let here = |tail: &Tail| tail.count > 0 && tail.from <= position;
