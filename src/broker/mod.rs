@@ -20,6 +20,7 @@ mod pager;
 mod policies;
 mod recovery;
 mod registry;
+mod routes;
 mod routing;
 mod shared;
 mod spanning;
@@ -56,6 +57,7 @@ pub use metrics::{
     StoreBytes, StoreErrors, Totals, TransactionsEnded, describe,
 };
 pub use outbox::{Mail, Outbox};
+pub use routes::{Reason, Route};
 pub use routing::{MirroredQueues, Routing};
 
 /// A message broker: queues and topics, and the store behind them.

@@ -7,6 +7,7 @@
 
 mod advisory;
 mod compose;
+mod composite;
 mod dead_letter;
 mod delivery;
 mod destination;
@@ -35,6 +36,7 @@ mod window;
 
 pub use advisory::Event;
 pub use compose::Composition;
+pub use composite::{Branch, CompositeDestination, Composites, Way};
 pub use dead_letter::{DeadLetterChange, DeadLetterPolicy, LetterFilter, NameTemplate};
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};

@@ -85,6 +85,7 @@ impl Scenario {
             routing: tidegate::internal::broker::Routing {
                 virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
                 mirrored_queues: None,
+                composites: tidegate::internal::core::Composites::default(),
             },
             life: tidegate::internal::broker::Life {
                 collect_after: fleeting.then(|| Duration::from_millis(rng.u64(1..30))),

@@ -57,6 +57,7 @@ pub fn config() -> BrokerConfig {
         routing: tidegate::internal::broker::Routing {
             virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
             mirrored_queues: None,
+            composites: tidegate::internal::core::Composites::default(),
         },
         life: tidegate::internal::broker::Life::default(),
         limits: BrokerLimits::default(),

@@ -6,6 +6,7 @@
 
 mod changes;
 mod check;
+mod composite;
 mod declared;
 mod explain;
 mod kind;
@@ -39,6 +40,7 @@ pub use problem::Problems;
 pub use sample::sample;
 pub use units::Share;
 
+use crate::core::CompositeDestination;
 use load::{Entries, Reader};
 
 /// Everything that can be set.
@@ -72,6 +74,8 @@ pub struct Settings {
     pub groups: Groups,
     /// What is otherwise for some destinations, in the order in which it was written.
     pub policies: Vec<Policy>,
+    /// Destinations whose messages go to others.
+    pub composites: Vec<CompositeDestination>,
     /// Virtual topics.
     pub virtual_topics: VirtualTopics,
     /// Mirrored queues.
@@ -138,6 +142,10 @@ impl Settings {
         let dead_letter = DeadLetter::read(reader, "");
         let redelivery = Redelivery::read(reader, "");
         let groups = Groups::read(reader, "");
+        let composites = entries.composites.iter();
+        let composites: Vec<_> = composites
+            .map(|composite| composite.read(&mut reader.problems))
+            .collect();
         let policies = entries.policies.iter();
         let policies: Vec<_> = policies
             .map(|policy| policy.read(&mut reader.problems))
@@ -162,6 +170,7 @@ impl Settings {
             redelivery: redelivery?,
             groups: groups?,
             policies: policies.into_iter().collect::<Option<_>>()?,
+            composites: composites.into_iter().collect::<Option<_>>()?,
             virtual_topics: virtual_topics?,
             mirrored_queues: mirrored_queues?,
             auth: auth?,
