@@ -31,7 +31,7 @@ pub(super) struct Cell {
     pub(super) name: DestinationName,
     pub(super) id: DestinationId,
     /// Whether what is sent here may have to go elsewhere as well.
-    pub(super) is_routed: bool,
+    is_routed: AtomicBool,
     /// How many messages are on their way from here to other destinations, with their last change here.
     leaving: AtomicU32,
     /// Whether it refuses at once what it has no room for.
@@ -148,7 +148,7 @@ impl Cell {
             pausing: Vec::new(),
         };
         Self {
-            is_routed: rules.concern(&name),
+            is_routed: rules.concern(&name).into(),
             rejects: state.destination.rejects().into(),
             name,
             id,
@@ -261,6 +261,16 @@ impl Cell {
         let waiting = state.waiting.drain(..);
         work.wakers
             .extend(waiting.filter_map(|outbox| outbox.retry()));
+    }
+
+    /// Whether what is sent here may have to go elsewhere as well.
+    pub(super) fn is_routed(&self) -> bool {
+        self.is_routed.load(Ordering::Acquire)
+    }
+
+    /// From here on what is sent here may have to go elsewhere as well.
+    pub(super) fn route(&self) {
+        self.is_routed.store(true, Ordering::Release);
     }
 
     /// Looks without changing anything.

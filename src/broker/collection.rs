@@ -73,7 +73,8 @@ impl Collection {
                 return false;
             };
             // The queues of a virtual topic are what its consumers left behind to be served later.
-            let kept = shared.registry.rules().topic_of(&cell.name).is_some();
+            let kept =
+                cell.name.is_durable() || shared.registry.rules().topic_of(&cell.name).is_some();
             if kept {
                 continue;
             }

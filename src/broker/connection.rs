@@ -6,6 +6,7 @@
 
 mod arriving;
 mod commit;
+mod durable;
 mod parking;
 mod requests;
 mod routed;
@@ -333,4 +334,7 @@ fn unsubscribe(
         }
         state.release(key);
     });
+    if let Some(durable) = shared.registry.durables().of(cell) {
+        durable.deactivate();
+    }
 }

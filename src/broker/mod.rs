@@ -10,6 +10,7 @@ mod collection;
 mod config;
 mod connection;
 mod dead_letters;
+mod durable;
 mod error;
 mod flow;
 mod groups;

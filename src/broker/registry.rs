@@ -13,6 +13,7 @@ use rustc_hash::FxBuildHasher;
 use super::cell::{Cell, Destination, State, Work};
 use super::collection::Collection;
 use super::config::BrokerConfig;
+use super::durable::Durables;
 use super::metrics;
 use super::routing::Rules;
 use super::shared::Shared;
@@ -37,6 +38,7 @@ pub(super) struct Registry {
     temporary_policy: Arc<DestinationPolicy>,
     rules: Rules,
     wildcards: Wildcards,
+    durables: Durables,
     collection: Collection,
 }
 
@@ -105,6 +107,7 @@ impl Registry {
             }),
             rules: Rules::new(&config.routing),
             wildcards: Wildcards::default(),
+            durables: Durables::default(),
             collection: Collection::new(config.life.collect_after),
         }
     }
@@ -115,7 +118,38 @@ impl Registry {
         let cell = Arc::new(cell);
         self.note_consumer(&cell);
         self.collection.watch(&cell, shared.clock.now());
-        self.cells.insert(cell.name.clone(), cell);
+        self.cells.insert(cell.name.clone(), Arc::clone(&cell));
+        if self.durables.cover(&cell.name) {
+            cell.route();
+        }
+        self.route_to(&cell);
+    }
+
+    /// The durable subscriptions.
+    pub(super) fn durables(&self) -> &Durables {
+        &self.durables
+    }
+
+    /// Lets the topics of a durable subscription send to its queue, if this is one.
+    pub(super) fn route_to(&self, queue: &Arc<Cell>) {
+        let durables = &self.durables;
+        let Some(durable) = durables.of(queue).or_else(|| durables.note(queue)) else {
+            return;
+        };
+        let topic = &durable.definition.topic;
+        if topic.is_wildcard() {
+            for cell in self
+                .snapshot()
+                .iter()
+                .filter(|cell| durable.covers(&cell.name))
+            {
+                cell.route();
+            }
+        } else if let Ok(name) = DestinationName::topic(topic.as_str())
+            && let Some(cell) = self.find(&name)
+        {
+            cell.route();
+        }
     }
 
     /// How messages go to more than one destination.
@@ -171,7 +205,7 @@ impl Registry {
             let own = name.owner().is_some_and(|(owner, _)| owner == by);
             own.then_some(Birth::Temporary)
         } else {
-            self.auto_create.then_some(Birth::Used)
+            (self.auto_create || name.is_durable()).then_some(Birth::Used)
         };
         let Some(birth) = birth else {
             let name = name.clone();
@@ -197,7 +231,7 @@ impl Registry {
     /// The destination that has the name of one that has ended, for what was sent when that was there.
     /// There may be none where only a deletion ends one: that took what was sent along.
     pub(super) fn again(&self, name: &DestinationName, shared: &Shared) -> Option<Arc<Cell>> {
-        let deleted = name.is_temporary() || self.rules.topic_of(name).is_some();
+        let deleted = !name.is_plain() || self.rules.topic_of(name).is_some();
         self.find(name)
             .or_else(|| (!deleted).then(|| self.force(name, shared)))
     }
@@ -210,7 +244,7 @@ impl Registry {
             let policy = if name.is_temporary() {
                 Arc::clone(&self.temporary_policy)
             } else {
-                shared.policies.of(name)
+                shared.policies.of(&name.origin())
             };
             let destination = match name.kind() {
                 Kind::Queue => Destination::Queue(Queue::new(id, name.clone(), policy)),
@@ -219,6 +253,9 @@ impl Registry {
             let cell = Arc::new(Cell::new(id, destination, &self.rules));
             let now = shared.clock.now();
             self.note_consumer(&cell);
+            if self.durables.cover(name) {
+                cell.route();
+            }
             if let Some((owner, _)) = name.owner() {
                 let mut own = self.temporary.entry(owner).or_default();
                 own.push(Arc::clone(&cell));
@@ -258,6 +295,7 @@ impl Registry {
             return false;
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
+        self.durables.forget(cell);
         if let Some(topic) = self.rules.topic_of(&cell.name) {
             self.consumers.remove_if_mut(&topic, |_, queues| {
                 queues.retain(|other| !Arc::ptr_eq(other, cell));

@@ -43,7 +43,7 @@ impl Rules {
 
     /// Whether what is sent to a destination may have to go elsewhere as well.
     pub(super) fn concern(&self, name: &DestinationName) -> bool {
-        if name.is_temporary() {
+        if !name.is_plain() {
             return false;
         }
         let others = match name.kind() {
@@ -56,7 +56,7 @@ impl Rules {
     /// The virtual topic that a queue belongs to.
     pub(super) fn topic_of(&self, queue: &DestinationName) -> Option<DestinationName> {
         let rules = self.0.virtual_topics.as_ref()?;
-        rules.topic_of(queue).filter(|_| !queue.is_temporary())
+        rules.topic_of(queue).filter(|_| queue.is_plain())
     }
 
     fn is_virtual(&self, name: &DestinationName) -> bool {
@@ -67,12 +67,12 @@ impl Rules {
 impl Routing {
     pub(super) fn is_virtual(&self, name: &DestinationName) -> bool {
         let rules = self.virtual_topics.as_ref();
-        !name.is_temporary() && rules.is_some_and(|rules| rules.covers(name))
+        name.is_plain() && rules.is_some_and(|rules| rules.covers(name))
     }
 
     /// The topic that mirrors a queue. A name that would be too long has none.
     pub(super) fn mirror_of(&self, queue: &DestinationName) -> Option<DestinationName> {
-        let is_plain = queue.kind() == Kind::Queue && !queue.is_temporary();
+        let is_plain = queue.kind() == Kind::Queue && queue.is_plain();
         let MirroredQueues { prefix, postfix } =
             self.mirrored_queues.as_ref().filter(|_| is_plain)?;
         DestinationName::topic(&format!("{prefix}{}{postfix}", queue.name())).ok()
@@ -113,6 +113,9 @@ pub(super) fn targets(
                     add(queue, false);
                 }
             }
+            registry
+                .durables()
+                .wanting(topic, message, |queue| add(Arc::clone(queue), named));
             let target = if named {
                 registry.get(topic, by, shared)?
             } else {

@@ -122,7 +122,7 @@ impl Spanning {
 
     fn covers(&self, name: &DestinationName) -> bool {
         // Temporary destinations are their owner's alone.
-        if name.is_temporary() {
+        if !name.is_plain() {
             return false;
         }
         let of_kind = self
@@ -183,7 +183,7 @@ impl Wildcards {
     /// Calls `each` with every subscription that covers a name, once for each of its patterns that does.
     pub(super) fn covering(&self, name: &DestinationName, mut each: impl FnMut(&Arc<Spanning>)) {
         let known = self.of(name.kind()).read();
-        if !known.is_empty() && !name.is_temporary() {
+        if !known.is_empty() && name.is_plain() {
             known.matches(name.name(), &mut each);
         }
     }

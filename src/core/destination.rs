@@ -28,17 +28,31 @@ impl Kind {
 /// A queue or topic by name. Cheap to clone.
 ///
 /// Shown as `queue://NAME` or `topic://NAME`. Temporary destinations have names of their own, which are
-/// shown as `temp-queue://NAME` or `temp-topic://NAME`: no plain name stands for one of them.
+/// shown as `temp-queue://NAME` or `temp-topic://NAME`: no plain name stands for one of them. Nor does
+/// one for the queue of a durable subscription, shown as `subscription://CLIENT/NAME`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DestinationName {
     kind: Kind,
-    temporary: bool,
+    space: Space,
     name: Arc<str>,
+}
+
+/// Where a name is a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Space {
+    Plain,
+    /// It lives as long as its owner is connected.
+    Temporary,
+    /// What waits for a durable subscription, which the name defines.
+    Durable,
 }
 
 impl DestinationName {
     /// The longest name that is kept, in bytes.
     pub const MAX_LENGTH: usize = 1024;
+
+    /// The longest definition of a durable subscription, its selector included, in bytes.
+    pub const MAX_DEFINITION: usize = 32 * 1024;
 
     /// What the queue for what nobody could work on is called, unless somebody wants another.
     pub(super) const DEAD_LETTERS: &str = "ActiveMQ.DLQ";
@@ -62,7 +76,7 @@ impl DestinationName {
         }
         Ok(Self {
             kind,
-            temporary: false,
+            space: Space::Plain,
             name: name.into(),
         })
     }
@@ -72,9 +86,8 @@ impl DestinationName {
     /// # Errors
     /// As with [`Self::new`].
     pub fn temporary(kind: Kind, name: &str) -> Result<Self, NameError> {
-        let temporary = true;
         Ok(Self {
-            temporary,
+            space: Space::Temporary,
             ..Self::new(kind, name)?
         })
     }
@@ -83,19 +96,53 @@ impl DestinationName {
     pub fn own_temporary(kind: Kind, owner: ConnectionId, number: u64) -> Self {
         Self {
             kind,
-            temporary: true,
+            space: Space::Temporary,
             name: format!("ID:{owner}:{number}").into(),
         }
     }
 
     /// Whether it is a temporary one, which lives as long as its owner is connected.
     pub fn is_temporary(&self) -> bool {
-        self.temporary
+        self.space == Space::Temporary
+    }
+
+    /// Whether it is the queue of a durable subscription.
+    pub fn is_durable(&self) -> bool {
+        self.space == Space::Durable
+    }
+
+    /// Whether clients can name it wherever they are.
+    pub fn is_plain(&self) -> bool {
+        self.space == Space::Plain
+    }
+
+    /// The queue of the durable subscription that this text defines.
+    ///
+    /// # Errors
+    /// When it is longer than can be kept.
+    pub fn durable(definition: &str) -> Result<Self, NameError> {
+        let (actual, limit) = (definition.len(), Self::MAX_DEFINITION);
+        if actual > limit {
+            return Err(NameError::TooLong { actual, limit });
+        }
+        Ok(Self {
+            kind: Kind::Queue,
+            space: Space::Durable,
+            name: definition.into(),
+        })
+    }
+
+    /// What defines the durable subscription that the queue is for.
+    pub(super) fn definition(&self) -> Option<&str> {
+        self.is_durable().then_some(&*self.name)
     }
 
     /// The connection that a temporary destination belongs to, and the number that it has there.
     pub fn owner(&self) -> Option<(ConnectionId, u64)> {
-        let numbers = self.name.strip_prefix("ID:").filter(|_| self.temporary)?;
+        let numbers = self
+            .name
+            .strip_prefix("ID:")
+            .filter(|_| self.is_temporary())?;
         let (owner, number) = numbers.split_once(':')?;
         let found = (ConnectionId(owner.parse().ok()?), number.parse().ok()?);
         // Numbers can be written in other ways, which are other names.
@@ -114,7 +161,7 @@ impl DestinationName {
 
     /// Whether it stands for several.
     pub fn is_composite(&self) -> bool {
-        memchr::memchr(b',', self.name.as_bytes()).is_some()
+        self.is_plain() && memchr::memchr(b',', self.name.as_bytes()).is_some()
     }
 
     /// Those that it stands for, if it is a composite one.
@@ -134,7 +181,7 @@ impl DestinationName {
     pub(super) fn dead_letters() -> Self {
         Self {
             kind: Kind::Queue,
-            temporary: false,
+            space: Space::Plain,
             name: Self::DEAD_LETTERS.into(),
         }
     }
@@ -162,8 +209,17 @@ impl DestinationName {
 
 impl fmt::Display for DestinationName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let temporary = if self.temporary { "temp-" } else { "" };
-        write!(f, "{temporary}{}://{}", self.kind.word(), self.name)
+        let word = self.kind.word();
+        match self.space {
+            Space::Plain => write!(f, "{word}://{}", self.name),
+            Space::Temporary => write!(f, "temp-{word}://{}", self.name),
+            Space::Durable => {
+                let mut parts = self.name.split('\u{1f}');
+                let (client, name) = (parts.next(), parts.next());
+                let (client, name) = (client.unwrap_or_default(), name.unwrap_or_default());
+                write!(f, "subscription://{client}/{name}")
+            }
+        }
     }
 }
 

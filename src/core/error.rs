@@ -1,6 +1,7 @@
 //! Why a rule said no.
 
 use super::destination::{DestinationName, Kind};
+use super::durable::DurableName;
 
 /// A destination's name that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +72,15 @@ pub enum Refusal {
         /// How much it may hold.
         limit: u64,
     },
+    /// Somebody receives from the durable subscription.
+    #[error("Durable consumer is in use for client: {} and subscriptionName: {}", .0.client, .0.name)]
+    DurableInUse(DurableName),
+    /// There is no such durable subscription.
+    #[error("No durable subscription exists for clientID: {} and subscriptionName: {}", .0.client, .0.name)]
+    NoDurable(DurableName),
+    /// A durable subscription cannot be kept under this name.
+    #[error("the durable subscription cannot be kept: {0}")]
+    DurableName(#[from] NameError),
     /// The subscription does not exist, or no longer.
     #[error("no such subscription")]
     NoSubscription,

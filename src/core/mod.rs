@@ -11,6 +11,7 @@ mod composite;
 mod dead_letter;
 mod delivery;
 mod destination;
+mod durable;
 mod effect;
 mod error;
 mod id;
@@ -40,6 +41,7 @@ pub use composite::{Branch, CompositeDestination, Composites, Way};
 pub use dead_letter::{DeadLetterChange, DeadLetterPolicy, LetterFilter, NameTemplate};
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
+pub use durable::{DurableName, DurableSubscription};
 pub use effect::{Effects, Forward, PageReader, PageRequest, SubscriptionKey, Tally};
 pub use error::{NameError, Refusal};
 pub use id::{

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::destination::DestinationName;
+use super::durable::DurableName;
 use super::error::Refusal;
 use super::id::{ConnectionId, DeliveryTag, Sequence, SubscriptionId, Token, TransactionId};
 use super::message::Message;
@@ -40,6 +41,13 @@ pub enum Request {
         /// The subscription to end.
         subscription: SubscriptionId,
         /// Completed once nothing more is delivered.
+        token: Option<Token>,
+    },
+    /// End a durable subscription for good, with all that waits for it.
+    Forget {
+        /// Whose it is.
+        durable: DurableName,
+        /// Completed once that is durable.
         token: Option<Token>,
     },
     /// Say what became of deliveries.
@@ -104,6 +112,8 @@ pub struct SubscribeOptions {
     pub exclusive: bool,
     /// Whether it only looks at the messages of a queue, and at each but once.
     pub browse: bool,
+    /// Makes it a durable one of a topic: what is sent while nobody receives waits.
+    pub durable: Option<DurableName>,
     /// Its share of credit, if it is a part of a subscription to several destinations; `prefetch` is of
     /// no effect then.
     pub share: Option<Arc<Share>>,
@@ -123,6 +133,7 @@ impl SubscribeOptions {
             priority: 0,
             exclusive: false,
             browse: false,
+            durable: None,
             share: None,
             name: None,
         }

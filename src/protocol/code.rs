@@ -87,6 +87,9 @@ codes! {
     /// A subscription of that id is there already.
     SubscriptionExists = "subscription-exists",
         "Use another id, or send UNSUBSCRIBE first.";
+    /// Somebody receives from the durable subscription.
+    SubscriptionInUse = "subscription-in-use",
+        "A durable subscription has one consumer at a time: end the other one first.";
     /// No subscription of that id or destination.
     UnknownSubscription = "unknown-subscription",
         "Name a subscription that this connection has made and not ended.";

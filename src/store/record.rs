@@ -207,6 +207,7 @@ fn decode_provenance(input: &mut Input<'_>) -> Result<Provenance, FormatError> {
 /// Appends a destination's kind and name.
 pub(super) fn encode_name(out: &mut Vec<u8>, name: &DestinationName) {
     out.push(match (name.kind(), name.is_temporary()) {
+        _ if name.is_durable() => 4,
         (Kind::Queue, false) => 0,
         (Kind::Topic, false) => 1,
         (Kind::Queue, true) => 2,
@@ -217,19 +218,16 @@ pub(super) fn encode_name(out: &mut Vec<u8>, name: &DestinationName) {
 
 /// Reads a destination's kind and name.
 pub(super) fn decode_name(input: &mut Input<'_>) -> Result<DestinationName, FormatError> {
-    let (kind, temporary) = match input.u8("the kind of a destination")? {
-        0 => (Kind::Queue, false),
-        1 => (Kind::Topic, false),
-        2 => (Kind::Queue, true),
-        3 => (Kind::Topic, true),
-        other => return Err(value("the kind of a destination", other)),
-    };
+    let space = input.u8("the kind of a destination")?;
     let what = "the name of a destination";
     let text = input.text(what)?;
-    let name = if temporary {
-        DestinationName::temporary(kind, text)
-    } else {
-        DestinationName::new(kind, text)
+    let name = match space {
+        0 => DestinationName::queue(text),
+        1 => DestinationName::topic(text),
+        2 => DestinationName::temporary(Kind::Queue, text),
+        3 => DestinationName::temporary(Kind::Topic, text),
+        4 => DestinationName::durable(text),
+        other => return Err(value("the kind of a destination", other)),
     };
     name.map_err(|_| FormatError::Name { what })
 }

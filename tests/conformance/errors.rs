@@ -165,6 +165,11 @@ const TABLE: &[Row] = &[
         "A subscription with the id 'one' exists",
     ),
     row(
+        Code::SubscriptionInUse,
+        subscription_in_use,
+        "Durable consumer is in use for client: ",
+    ),
+    row(
         Code::UnknownSubscription,
         unknown_subscription,
         "No subscription matched: 'none'",

@@ -17,6 +17,7 @@ mod damage;
 mod dead_letters;
 mod destinations;
 mod dialects;
+mod durable;
 mod errors;
 mod groups;
 mod life;

@@ -225,6 +225,19 @@ pub fn subscription_exists() -> Provoked {
     after_granted(subscribe(Q, "one"), subscribe(Q, "one"))
 }
 
+pub fn subscription_in_use() -> Provoked {
+    let (mut world, client, bystander) = start();
+    let lasting = subscribe("/topic/test", "one").with("durable", "true");
+    assert_eq!(granted(&mut world, bystander, lasting.clone()), []);
+    let error = refused(&mut world, client, lasting);
+    Provoked {
+        world,
+        client,
+        error,
+        bystander,
+    }
+}
+
 pub fn unknown_subscription() -> Provoked {
     after_refused(frame(Verb::Unsubscribe).with("id", "none"))
 }

@@ -1,9 +1,9 @@
 //! What brokers like this can do and this one cannot yet: each gets an ERROR that says so, and none is
 //! silently taken for something else.
 
-use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
+use tidegate::internal::codec::stomp::{OwnedFrame, Version};
 
-use crate::say::{assert_alive, frame, refused, send, subscribe, waiting};
+use crate::say::{assert_alive, refused, send, subscribe, waiting};
 use crate::support::world::World;
 
 const Q: &str = "/queue/test";
@@ -46,15 +46,6 @@ const SENT_WITH: &[(&str, &str, &str)] = &[
 
 /// Headers of SUBSCRIBE.
 const SUBSCRIBED_WITH: &[(&str, &str, &str)] = &[
-    (
-        "test_durable_sub_attempt_on_queue_fails",
-        "activemq.subscriptionName",
-        "n",
-    ),
-    ("durable, mistyped", "activemq.subcriptionName", "n"),
-    ("durable, Artemis", "durable-subscription-name", "n"),
-    ("durable, Artemis", "durable-subscriber-name", "n"),
-    ("durable, RabbitMQ", "durable", "true"),
     ("retroactive consumers", "activemq.retroactive", "true"),
     (
         "test_transformation_receive_xml_map",
@@ -85,17 +76,7 @@ const SUBSCRIBED_TO: &[(&str, &str)] = &[(
 )];
 
 fn frames() -> Vec<(&'static str, OwnedFrame)> {
-    let durable = ("activemq.subscriptionName", "n");
-    let mut frames = vec![
-        (
-            "test_durable_sub_and_un_sub",
-            subscribe(T, "1").with(durable.0, durable.1),
-        ),
-        (
-            "test_durable_unsub",
-            frame(Verb::Unsubscribe).with(durable.0, durable.1),
-        ),
-    ];
+    let mut frames = Vec::new();
     let sent_with = SENT_WITH.iter();
     frames.extend(sent_with.map(|(test, name, value)| (*test, send(Q).with(name, value))));
     let with = SUBSCRIBED_WITH.iter();

@@ -15,6 +15,7 @@
 mod support;
 
 mod disk;
+mod durable;
 mod hostile;
 mod kill;
 mod policies;

@@ -178,8 +178,13 @@ impl Plain {
 
     /// Connects and logs in as 1.2.
     pub fn connect(address: SocketAddr) -> Self {
+        Self::connect_with(address, OwnedFrame::new(Verb::Connect))
+    }
+
+    /// Logs in as 1.2 with a frame of its own.
+    pub fn connect_with(address: SocketAddr, login: OwnedFrame) -> Self {
         let mut client = Self::open(address);
-        client.send(&OwnedFrame::new(Verb::Connect).with("accept-version", "1.2"));
+        client.send(&login.with("accept-version", "1.2"));
         let connected = client.receive();
         assert_eq!(connected.verb, Verb::Connected, "{connected:?}");
         client.decoder.set_version(Version::V1_2);

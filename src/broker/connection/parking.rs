@@ -30,7 +30,10 @@ impl Connection {
             return false;
         };
         self.parked.iter().all(|(_, parked)| match parked {
-            Request::Send { .. } | Request::Begin { .. } | Request::Sync { .. } => true,
+            Request::Send { .. }
+            | Request::Forget { .. }
+            | Request::Begin { .. }
+            | Request::Sync { .. } => true,
             Request::Subscribe {
                 subscription: other,
                 ..
@@ -164,6 +167,7 @@ fn target(request: &Request) -> Option<&DestinationName> {
         Request::Send { .. }
         | Request::Subscribe { .. }
         | Request::Unsubscribe { .. }
+        | Request::Forget { .. }
         | Request::Settle { .. }
         | Request::Begin { .. }
         | Request::Commit { .. }
@@ -178,6 +182,7 @@ fn request_bytes(request: &Request) -> usize {
         Request::Send { message, .. } => message.footprint(),
         Request::Subscribe { .. }
         | Request::Unsubscribe { .. }
+        | Request::Forget { .. }
         | Request::Settle { .. }
         | Request::Begin { .. }
         | Request::Commit { .. }

@@ -47,7 +47,7 @@ impl Connection {
                     token,
                     ..
                 } => match self.cell(destination) {
-                    Ok(cell) if cell.is_routed => {
+                    Ok(cell) if cell.is_routed() => {
                         self.send_routed(work, now, since, request, completions);
                     }
                     Ok(cell) => {
@@ -77,6 +77,7 @@ impl Connection {
                 | Request::Settle { .. }
                 | Request::Subscribe { .. }
                 | Request::Unsubscribe { .. }
+                | Request::Forget { .. }
                 | Request::Begin { .. }
                 | Request::Commit { .. }
                 | Request::Abort { .. }
@@ -94,29 +95,11 @@ impl Connection {
         completions: &mut Vec<Completion>,
     ) {
         match request {
-            Request::Subscribe {
-                subscription,
-                destination,
-                options,
-                token,
-            } => match self.waits_for_definition(work, &destination) {
-                Ok(true) => {
-                    let again = Request::Subscribe {
-                        subscription,
-                        destination,
-                        options,
-                        token,
-                    };
-                    self.park(now.tick, again);
-                    self.apply_commit(work, now, completions);
-                }
-                result => {
-                    let result = result.and_then(|_| {
-                        self.subscribe(work, now, subscription, &destination, options)
-                    });
-                    answer(completions, token, result.map(|()| Done::Now));
-                }
-            },
+            Request::Subscribe { .. } => self.begin_subscription(work, now, request, completions),
+            Request::Forget { durable, token } => {
+                let result = self.forget_durable(work, now, &durable);
+                answer(completions, token, result);
+            }
             Request::Unsubscribe {
                 subscription,
                 token,
@@ -268,6 +251,7 @@ impl Connection {
             }
             Request::Subscribe { .. }
             | Request::Unsubscribe { .. }
+            | Request::Forget { .. }
             | Request::Begin { .. }
             | Request::Commit { .. }
             | Request::Abort { .. }
@@ -327,6 +311,37 @@ impl Connection {
         refuses().map_or(Ok(()), Err)
     }
 
+    /// Carries out a SUBSCRIBE, or lets it wait until the store knows what it needs.
+    fn begin_subscription(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        request: Request,
+        completions: &mut Vec<Completion>,
+    ) {
+        let Request::Subscribe {
+            subscription,
+            destination,
+            options,
+            token,
+        } = &request
+        else {
+            return;
+        };
+        match self.waits_for_definition(work, destination, options) {
+            Ok(true) => {
+                self.park(now.tick, request);
+                self.apply_commit(work, now, completions);
+            }
+            result => {
+                let options = options.clone();
+                let result = result
+                    .and_then(|_| self.subscribe(work, now, *subscription, destination, options));
+                answer(completions, *token, result.map(|()| Done::Now));
+            }
+        }
+    }
+
     fn subscribe(
         &mut self,
         work: &mut Work,
@@ -335,6 +350,9 @@ impl Connection {
         destination: &DestinationName,
         options: SubscribeOptions,
     ) -> Result<(), Refusal> {
+        if let Some(name) = options.durable.clone() {
+            return self.subscribe_durable(work, now, id, options, &name);
+        }
         if spans(destination) {
             return self.subscribe_spanning(work, now, id, destination, options);
         }
@@ -397,7 +415,7 @@ impl Connection {
                 destination,
                 transaction: None,
                 ..
-            } => self.parked.is_empty() && cell.name == *destination && !cell.is_routed,
+            } => self.parked.is_empty() && cell.name == *destination && !cell.is_routed(),
             Request::Settle {
                 subscription,
                 transaction: None,
@@ -410,6 +428,7 @@ impl Connection {
             | Request::Settle { .. }
             | Request::Subscribe { .. }
             | Request::Unsubscribe { .. }
+            | Request::Forget { .. }
             | Request::Begin { .. }
             | Request::Commit { .. }
             | Request::Abort { .. }
@@ -432,6 +451,7 @@ pub(super) fn request_token(request: &Request) -> Option<Token> {
         Request::Send { token, .. }
         | Request::Subscribe { token, .. }
         | Request::Unsubscribe { token, .. }
+        | Request::Forget { token, .. }
         | Request::Settle { token, .. }
         | Request::Begin { token, .. }
         | Request::Commit { token, .. }
@@ -465,6 +485,7 @@ fn sends(request: &Request) -> Option<bool> {
         Request::Send { message, .. } => Some(message.persistent),
         Request::Subscribe { .. }
         | Request::Unsubscribe { .. }
+        | Request::Forget { .. }
         | Request::Settle { .. }
         | Request::Begin { .. }
         | Request::Commit { .. }

@@ -8,7 +8,8 @@ use super::super::transaction::{Commit, Sending};
 use super::Connection;
 use super::requests::{answer, refuse};
 use crate::core::{
-    Completion, DestinationName, Done, Message, Now, Refusal, Request, Sequence, Tick,
+    Completion, DestinationName, Done, Message, Now, Refusal, Request, Sequence, SubscribeOptions,
+    Tick,
 };
 use crate::store::Durable;
 
@@ -135,14 +136,18 @@ impl Connection {
         Ok(())
     }
 
-    /// A queue of a virtual topic must outlive a crash from its first subscription on: the
-    /// subscription waits until the store knows the queue. Returns whether it has to.
+    /// A queue of a virtual topic, and a durable subscription, must outlive a crash from the first
+    /// subscription on: that waits until the store knows the queue. Returns whether it has to.
     pub(super) fn waits_for_definition(
         &mut self,
         work: &mut Work,
         destination: &DestinationName,
+        options: &SubscribeOptions,
     ) -> Result<bool, Refusal> {
-        let mut declared = false;
+        let mut declared = match &options.durable {
+            Some(name) => self.define_durable(work, destination, options, name)?,
+            None => false,
+        };
         for name in Self::named(destination) {
             if self.shared.registry.rules().topic_of(&name).is_none() {
                 continue;
@@ -178,7 +183,7 @@ impl Connection {
         }));
     }
 
-    fn waiter(&self) -> Arc<dyn Durable> {
+    pub(super) fn waiter(&self) -> Arc<dyn Durable> {
         Arc::clone(&self.outbox) as Arc<dyn Durable>
     }
 }

@@ -67,6 +67,7 @@ impl Connection {
             }
             | Request::Subscribe { .. }
             | Request::Unsubscribe { .. }
+            | Request::Forget { .. }
             | Request::Sync { .. } => debug_assert!(false, "it is part of no transaction"),
         }
     }
@@ -99,7 +100,7 @@ impl Connection {
     ) -> Result<Vec<Sending>, Refusal> {
         if !destination.is_composite() {
             let cell = self.cell(destination)?;
-            if !cell.is_routed {
+            if !cell.is_routed() {
                 return Ok(vec![(cell, message)]);
             }
         }

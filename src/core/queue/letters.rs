@@ -97,7 +97,7 @@ impl Queue {
         let ttl = self.policy.dead_letter.ttl;
         effects.forwards.push(Forward {
             target: queue,
-            message: dead_letter(message, &self.name, end, ttl),
+            message: dead_letter(message, &self.name.origin(), end, ttl),
             remove,
         });
     }

@@ -14,6 +14,7 @@ impl Peer {
         let version = agreed_version(headers)?;
         let asked = headers.get(b"heart-beat");
         let beat = Beat::agree(asked.as_deref(), &self.config.heart_beat, now.tick)?;
+        self.note_client(headers)?;
         self.write_connected(version, &beat, headers);
         self.beat = beat;
         self.version = version;

@@ -10,6 +10,7 @@ mod connect;
 mod deliver;
 mod destination;
 mod dialect;
+mod durable;
 mod heart_beat;
 mod large;
 mod receipts;

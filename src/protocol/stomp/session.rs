@@ -40,6 +40,8 @@ pub struct Session {
 pub(super) struct Peer {
     pub(super) config: Arc<Config>,
     pub(super) id: ConnectionId,
+    /// What the peer calls itself, by which it finds its durable subscriptions again.
+    pub(super) client: Option<Arc<str>>,
     pub(super) stage: Stage,
     pub(super) version: Version,
     pub(super) beat: Beat,
@@ -84,6 +86,7 @@ impl Session {
             peer: Peer {
                 config,
                 id,
+                client: None,
                 stage: Stage::Waiting(now.tick.after(timeout)),
                 version: Version::V1_0,
                 beat: Beat::default(),

@@ -42,6 +42,7 @@ impl Peer {
             options.browse = true;
             options.exclusive = false;
         }
+        options.durable = self.durable(headers, &destination)?;
         self.take_over(&destination, requests);
         let name = self.new_name(headers)?;
         options.name = Some(self.known_as(name.as_deref()));
@@ -51,6 +52,7 @@ impl Peer {
             name,
             destination: destination.clone(),
             mode,
+            durable: options.durable.clone(),
             browses: options.browse,
             by_itself: false,
             outstanding: Outstanding::default(),
@@ -77,7 +79,7 @@ impl Peer {
     }
 
     /// Reads the destination of a subscription.
-    fn subscribed_to(
+    pub(super) fn subscribed_to(
         &mut self,
         text: &[u8],
         headers: &Headers<'_>,
@@ -155,11 +157,9 @@ impl Peer {
     ) -> Result<(), Refused> {
         let id = headers.get(b"id").filter(|id| !id.is_empty());
         let to = headers.get(b"destination").filter(|to| !to.is_empty());
-        if headers.get(b"activemq.subscriptionName").is_some() {
-            return Err(Refused::unbuilt(
-                b"activemq.subscriptionName",
-                "a durable subscription",
-            ));
+        if let Some(durable) = self.durable_to_forget(headers)? {
+            self.forget_durable(durable, headers, requests);
+            return Ok(());
         }
         let found = match (&id, &to) {
             (Some(id), _) => self.subscription_called(id),
@@ -295,7 +295,7 @@ impl Peer {
 }
 
 /// Whether a header says `true`.
-fn is_on(headers: &Headers<'_>, name: &[u8]) -> bool {
+pub(super) fn is_on(headers: &Headers<'_>, name: &[u8]) -> bool {
     let value = headers.get(name);
     value.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"true"))
 }
@@ -359,11 +359,7 @@ fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
         let value = header.value();
         let on = value.trim_ascii().eq_ignore_ascii_case(b"true");
         let what = match header.name {
-            b"activemq.subscriptionName"
-            | b"activemq.subcriptionName"
-            | b"durable-subscription-name"
-            | b"durable-subscriber-name" => "a durable subscription",
-            b"durable" | b"persistent" if on => "a durable subscription",
+            b"activemq.subscriptionName" | b"activemq.subcriptionName" => continue,
             b"activemq.retroactive" if on => "earlier messages of a topic",
             b"transformation" if is_transformation(&value) => "a transformation",
             name if looks_durable(name) => {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use crate::core::{
-    AckMode, DeliveryTag, DestinationName, MessageId, SubscriptionId, TransactionId,
+    AckMode, DeliveryTag, DestinationName, DurableName, MessageId, SubscriptionId, TransactionId,
 };
 
 /// One subscription.
@@ -16,6 +16,8 @@ pub(super) struct Subscription {
     pub(super) name: Option<Box<[u8]>>,
     pub(super) destination: DestinationName,
     pub(super) mode: AckMode,
+    /// Its name, if it is a durable one.
+    pub(super) durable: Option<DurableName>,
     /// Whether it only looks.
     pub(super) browses: bool,
     /// What each of its MESSAGE frames starts with.
@@ -364,6 +366,7 @@ mod tests {
             destination: DestinationName::queue("a").unwrap(),
             mode: AckMode::Auto,
             by_itself: false,
+            durable: None,
             browses: false,
             prefix: Box::default(),
             outstanding: Outstanding::default(),

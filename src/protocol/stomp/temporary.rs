@@ -146,6 +146,7 @@ impl Peer {
             name: Some(called),
             destination: name.clone(),
             mode,
+            durable: None,
             browses: false,
             by_itself: true,
             outstanding: Outstanding::default(),
