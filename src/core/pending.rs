@@ -99,6 +99,8 @@ struct Asked {
     count: u64,
     /// What the page brings up to here was dropped meanwhile.
     dropped: Position,
+    /// All that it was asked for was taken out meanwhile: what it brings has come to memory since.
+    void: bool,
     /// Messages of transactions that were placed meanwhile, which the page may bring.
     late: Vec<Entry>,
 }
@@ -109,6 +111,7 @@ impl Asked {
             priority,
             count,
             dropped: Position(0),
+            void: false,
             late: Vec::new(),
         }
     }
@@ -316,6 +319,10 @@ impl Pending {
         resume_at: Position,
         exhausted: bool,
     ) -> Vec<Entry> {
+        if let Some(void) = self.asked.take_if(|asked| asked.void) {
+            self.forget_passed(priority);
+            return void.late;
+        }
         let mut brought = Tail::default();
         let mut resident_bytes = 0;
         let reserved = std::mem::take(&mut self.reserved);
@@ -371,6 +378,18 @@ impl Pending {
     /// Whether transactions under way have places here.
     pub(super) fn has_reserved(&self) -> bool {
         !self.reserved.is_empty()
+    }
+
+    /// Notes that something was taken out of what is on disk only.
+    fn note_tail(&mut self, priority: Priority) {
+        let is_empty = self
+            .level(priority)
+            .is_none_or(|level| level.tail.count == 0);
+        if let Some(asked) = self.asked.as_mut().filter(|a| a.priority == priority) {
+            asked.void |= is_empty;
+            // That the page brings nothing says nothing of those that have come since.
+            asked.count = u64::MAX;
+        }
     }
 
     fn late(&self) -> impl Iterator<Item = &Entry> {

@@ -299,6 +299,31 @@ pub(super) mod tests {
         }
     }
 
+    /// Files of before there were consumers have 0 or 1 where the flags are now.
+    #[test]
+    fn a_dead_letter_without_a_consumer_is_written_as_it_always_was() {
+        let mut provenance = Provenance {
+            origin: DestinationName::queue("q").unwrap(),
+            cause: "x".to_owned(),
+            delivery_count: 1,
+            first_failure: Timestamp(2),
+            last_failure: Timestamp(3),
+            last_consumer: None,
+            expiration: None,
+            was_persistent: true,
+        };
+        for (was_persistent, last) in [(true, 1), (false, 0)] {
+            provenance.was_persistent = was_persistent;
+            let mut bytes = Vec::new();
+            encode_provenance(&mut bytes, &provenance);
+            assert_eq!(bytes.last(), Some(&last));
+            assert_eq!(
+                decode_provenance(&mut Input::new(&bytes)).unwrap(),
+                provenance
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(message in any_message(), state in any_state()) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tidegate::internal::broker::{BrokerConfig, BrokerLimits, StoreConfig};
-use tidegate::internal::core::{DestinationPolicy, Keep, RedeliveryDelays};
+use tidegate::internal::core::{DestinationPolicy, Keep, RedeliveryDelays, WhenFull};
 use tidegate::internal::store::Durability;
 
 /// The setting of one run.
@@ -62,6 +62,12 @@ impl Scenario {
             keep,
             memory_window_bytes: few(rng, 0.6, 200, 3000, 4 << 20),
             max_bytes: few(rng, 0.2, 1000, 8000, u64::MAX),
+            max_messages: few(rng, 0.1, 2, 20, u64::MAX),
+            when_full: if rng.u8(..5) == 0 {
+                WhenFull::Reject
+            } else {
+                WhenFull::Block
+            },
             redelivery_max: if rng.bool() { 1 } else { 6 },
             redelivery: RedeliveryDelays::NONE,
             ..DestinationPolicy::default()

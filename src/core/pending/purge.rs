@@ -58,6 +58,7 @@ impl Pending {
         self.count -= 1;
         self.bytes = self.bytes.saturating_sub(bytes);
         self.note_level(priority);
+        self.note_tail(priority);
         if let Some(asked) = &mut self.asked {
             asked.dropped = asked.dropped.max(position);
         }

@@ -85,6 +85,7 @@ impl Pending {
             Taken::Entry(entry) => self.resident_bytes -= entry.bytes(),
             Taken::OnDisk => {
                 self.gone.insert((priority, position));
+                self.note_tail(priority);
                 self.forget_passed(priority);
             }
         }

@@ -86,7 +86,7 @@ fn after_a_crash_messages_up_to_the_horizon_are_flagged_and_others_are_not() {
 }
 
 /// A store for one queue's tail: what was put and not removed, by position.
-fn pages(
+pub(super) fn pages(
     store: &std::collections::BTreeMap<u64, Arc<Message>>,
     request: PageRequest,
 ) -> StoredPage {
