@@ -81,7 +81,7 @@ impl Collection {
             shared
                 .registry
                 .remove(&cell, Death::Idle, shared, work, |state| {
-                    let idle = state.destination.is_idle() && cell.has_settled();
+                    let idle = state.is_idle() && cell.has_settled();
                     if state.declared {
                         again = None;
                     } else if idle {

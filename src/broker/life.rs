@@ -55,7 +55,7 @@ impl Broker {
         let deleted = Work::run(&self.shared, now, |work| {
             let registry = &self.shared.registry;
             registry.remove(&cell, Death::Deleted, &self.shared, work, |state| {
-                !state.destination.is_in_use() && cell.has_settled()
+                !state.is_in_use() && cell.has_settled()
             })
         });
         if deleted {

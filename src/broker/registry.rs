@@ -258,6 +258,8 @@ impl Registry {
             return false;
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
+        self.wildcards
+            .covering(&cell.name, |spanning| spanning.leave(cell));
         if let Some(topic) = self.rules.topic_of(&cell.name) {
             self.consumers.remove_if_mut(&topic, |_, queues| {
                 queues.retain(|other| !Arc::ptr_eq(other, cell));
