@@ -204,6 +204,7 @@ impl Registry {
 
     /// The destination of that name, made for this reason if it is not there.
     pub(super) fn make(&self, name: &DestinationName, birth: Birth, shared: &Shared) -> Arc<Cell> {
+        let mut born = false;
         let entry = self.cells.entry(name.clone()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Relaxed);
             let id = DestinationId(self.next_id.fetch_add(1, Ordering::Relaxed));
@@ -230,16 +231,16 @@ impl Registry {
                     Some(cell.admit(now, id, options, outbox))
                 });
             });
-            let cause = birth.word();
-            metrics::life::created(name.kind(), cause);
-            if name.is_temporary() {
-                tracing::debug!(target: "tidegate::destination", %name, cause, "created");
-            } else {
-                tracing::info!(target: "tidegate::destination", %name, cause, "created");
-            }
+            born = true;
             cell
         });
-        Arc::clone(&entry)
+        let cell = Arc::clone(&entry);
+        drop(entry);
+        if born {
+            tell("created", &cell.name, birth.word());
+            metrics::life::created(name.kind(), birth.word());
+        }
+        cell
     }
 
     /// Removes a destination, if `may` says so under its lock. Returns whether it did.
@@ -266,13 +267,8 @@ impl Registry {
                 queues.is_empty()
             });
         }
-        let cause = death.word();
-        metrics::life::removed(cell.name.kind(), cause);
-        if cell.name.is_temporary() {
-            tracing::debug!(target: "tidegate::destination", name = %cell.name, cause, "removed");
-        } else {
-            tracing::info!(target: "tidegate::destination", name = %cell.name, cause, "removed");
-        }
+        tell("removed", &cell.name, death.word());
+        metrics::life::removed(cell.name.kind(), death.word());
         true
     }
 
@@ -290,5 +286,14 @@ impl Registry {
             .iter()
             .map(|entry| Arc::clone(entry.value()))
             .collect()
+    }
+}
+
+/// Tells the log what became of a destination, and why. Temporary ones come and go all the time.
+fn tell(what: &str, name: &DestinationName, cause: &str) {
+    if name.is_temporary() {
+        tracing::debug!(target: "tidegate::destination", %name, cause, "{what}");
+    } else {
+        tracing::info!(target: "tidegate::destination", %name, cause, "{what}");
     }
 }
