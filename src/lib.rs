@@ -37,8 +37,10 @@ mod store;
 
 pub use crate::broker::{Broker, BrokerConfig, BrokerError, BrokerLimits, StoreConfig};
 pub use crate::core::{
-    AckMode, BodyKind, DestinationName, Kind, Outcome, Priority, Refusal, Selector,
-    SubscribeOptions, SubscriptionId,
+    AckMode, BodyKind, Branch, CompositeDestination, Composites, DeadLetterChange,
+    DeadLetterPolicy, DestinationName, DestinationPolicy, GroupChange, Kind, LetterFilter,
+    NameTemplate, Outcome, Pattern, PolicyChange, PolicyRule, Priority, Refusal, Selector,
+    SubscribeOptions, SubscriptionId, WhenFull,
 };
 #[cfg(feature = "server")]
 pub use crate::embed::AsyncClient;

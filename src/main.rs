@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use process::arguments::{Arguments, Command, ConfigCommand};
+use process::arguments::{Arguments, Command, ConfigCommand, RoutesCommand};
 use process::{arguments, explain, serve};
 
 /// The broker's threads free what others have allocated, all the time, which mimalloc does well.
@@ -22,6 +22,11 @@ fn main() -> ExitCode {
         Some(Command::Config { command }) => match command {
             ConfigCommand::Explain { destination, json } => {
                 explain::config(&arguments.serve, &destination, json)
+            }
+        },
+        Some(Command::Routes { command }) => match command {
+            RoutesCommand::Explain { destination, json } => {
+                explain::routes(&arguments.serve, &destination, json)
             }
         },
         Some(Command::Completion { shell }) => arguments::print_completion(shell),

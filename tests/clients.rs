@@ -40,7 +40,9 @@ fn run(program: impl Fn() -> Command) {
         vec!["--memory"],
         vec!["--data", directory.path().to_str().unwrap()],
     ] {
-        let broker = Process::start(&store);
+        // What clients refuse comes again at once.
+        let settings = ["--set", "redelivery.delay=0s"];
+        let broker = Process::start(&[store.as_slice(), &settings].concat());
         let output = program()
             .env("TIDEGATE_STOMP_PORT", broker.stomp.port().to_string())
             .output()

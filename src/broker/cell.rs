@@ -20,10 +20,9 @@ use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
     ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Now,
-    Persist, Priority, Queue, Request, Sequence, StoredPage, SubscribeOptions, SubscriptionId,
-    SubscriptionKey, Tick, Topic,
+    PageReader, PageRequest, Persist, Priority, Queue, Request, Sequence, StoredPage,
+    SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
 };
-use crate::core::{PageReader, PageRequest};
 use crate::store::Durable;
 
 /// One destination.
@@ -306,15 +305,15 @@ impl Cell {
                 }
             }
         });
+        let (pager, writer) = (&shared.pager, &shared.writer);
         for request in effects.pages.drain(..) {
-            shared
-                .pager
-                .ask(Arc::clone(self), Wish::Page(request), &shared.writer);
+            pager.ask(Arc::clone(self), Wish::Page(request), writer);
         }
         if let Some(position) = effects.awaits_horizon.take() {
-            shared
-                .pager
-                .ask(Arc::clone(self), Wish::Horizon(position), &shared.writer);
+            pager.ask(Arc::clone(self), Wish::Horizon(position), writer);
+        }
+        if let Some(at) = effects.deadline.take() {
+            shared.timers.ask(at, self);
         }
         if !effects.forwards.is_empty() {
             let count = u32::try_from(effects.forwards.len()).unwrap_or(u32::MAX);

@@ -138,6 +138,7 @@ impl BrokerConfig {
             routing: super::routing::Routing {
                 virtual_topics: Some(crate::core::VirtualTopics::default()),
                 mirrored_queues: None,
+                composites: crate::core::Composites::default(),
             },
             life: Life::default(),
             limits: BrokerLimits::default(),

@@ -96,6 +96,9 @@ fn retry(
                 let Destination::Queue(queue) = &mut state.destination else {
                     return 0;
                 };
+                if shared.writer.committed() >= shared.writer.last_sequence() {
+                    queue.all_is_committed();
+                }
                 let most = PAGE.messages.min(limit - count);
                 let mut moved = 0;
                 while moved < most

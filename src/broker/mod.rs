@@ -20,13 +20,15 @@ mod pager;
 mod policies;
 mod recovery;
 mod registry;
+mod routes;
 mod routing;
 mod shared;
 mod spanning;
+mod timers;
 mod transaction;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -40,6 +42,7 @@ use pager::Pager;
 use policies::PolicyTable;
 use registry::Registry;
 use shared::Shared;
+use timers::Timers;
 
 pub use clock::Clock;
 #[cfg(feature = "redb")]
@@ -54,6 +57,7 @@ pub use metrics::{
     StoreBytes, StoreErrors, Totals, TransactionsEnded, describe,
 };
 pub use outbox::{Mail, Outbox};
+pub use routes::{Reason, Route};
 pub use routing::{MirroredQueues, Routing};
 
 /// A message broker: queues and topics, and the store behind them.
@@ -63,7 +67,8 @@ pub struct Broker {
     /// Counts the starts of this store; part of each connection's number.
     epoch: u32,
     connections: AtomicU32,
-    pager: Mutex<Option<JoinHandle<()>>>,
+    /// The pager's and the timers'.
+    threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held while dead letters are sent back.
     retrying: Mutex<()>,
 }
@@ -96,7 +101,12 @@ impl Broker {
     pub fn start(&self) -> Result<(), BrokerError> {
         let clock = self.clock();
         self.shared.writer.start(move || clock.now().tick)?;
-        self.start_pager()
+        let (pager, timers) = (
+            Arc::clone(&self.shared.pager),
+            Arc::clone(&self.shared.timers),
+        );
+        self.spawn("pager", move |shared| pager.run(shared))?;
+        self.spawn("timers", move |shared| timers.run(shared))
     }
 
     /// Puts a broker together around a store, without threads: whoever holds it steps the writer and
@@ -124,6 +134,7 @@ impl Broker {
             writer,
             reader,
             pager: Arc::new(Pager::default()),
+            timers: Arc::new(Timers::default()),
             metrics,
             lost_letters: LostLetters::default(),
             read_failed: false.into(),
@@ -135,18 +146,21 @@ impl Broker {
             shared,
             epoch: found.starts,
             connections,
-            pager: Mutex::new(None),
+            threads: Mutex::default(),
             retrying: Mutex::default(),
         })
     }
 
-    fn start_pager(&self) -> Result<(), BrokerError> {
-        let pager = Arc::clone(&self.shared.pager);
+    fn spawn(
+        &self,
+        name: &str,
+        run: impl FnOnce(&Weak<Shared>) + Send + 'static,
+    ) -> Result<(), BrokerError> {
         let shared = Arc::downgrade(&self.shared);
         let thread = std::thread::Builder::new()
-            .name("pager".to_owned())
-            .spawn(move || pager.run(&shared))?;
-        *self.pager.lock() = Some(thread);
+            .name(name.to_owned())
+            .spawn(move || run(&shared))?;
+        self.threads.lock().push(thread);
         Ok(())
     }
 
@@ -213,11 +227,24 @@ impl Broker {
         }
     }
 
-    /// Does what the writer's and the pager's threads would do, for brokers put together without
-    /// them. Returns whether there was anything to do.
+    /// Does what the threads of the writer, the pager and the timers would do, for brokers put together
+    /// without them. Returns whether there was anything to do.
     pub fn step(&self) -> bool {
         let written = self.shared.writer.step(self.shared.clock.now().tick);
-        self.shared.pager.step(&self.shared) || written
+        let paged = self.shared.pager.step(&self.shared);
+        self.step_timers() || paged || written
+    }
+
+    /// Does what the timers' thread would do, for simulations.
+    #[doc(hidden)]
+    pub fn step_timers(&self) -> bool {
+        self.shared.timers.step(&self.shared)
+    }
+
+    /// When the timers' thread would wake.
+    #[doc(hidden)]
+    pub fn next_timer(&self) -> Option<crate::core::Tick> {
+        self.shared.timers.next()
     }
 
     /// The writer, for simulations that step it part by part.
@@ -239,8 +266,9 @@ impl Broker {
     /// When the store fails meanwhile.
     pub fn shutdown(&self) -> Result<(), BrokerError> {
         self.shared.pager.stop();
-        if let Some(thread) = self.pager.lock().take() {
-            // A panic of the pager has been reported by its own thread.
+        self.shared.timers.stop();
+        for thread in self.threads.lock().drain(..) {
+            // A panic has been reported by its own thread.
             let _ = thread.join();
         }
         let now = self.shared.clock.now();

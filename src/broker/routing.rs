@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::shared::Shared;
-use crate::core::{ConnectionId, DestinationName, Kind, Refusal, VirtualTopics};
+use crate::core::{
+    Composites, ConnectionId, DestinationName, Kind, Message, Refusal, VirtualTopics,
+};
 
 /// The rules of a broker.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Routing {
     /// Virtual topics, if there are to be any.
     pub virtual_topics: Option<VirtualTopics>,
     /// Mirrors of queues, if there are to be any.
     pub mirrored_queues: Option<MirroredQueues>,
+    /// Destinations that stand for others.
+    pub composites: Composites,
 }
 
 /// Every queue has a topic on which monitors see what is sent to it.
@@ -42,10 +46,11 @@ impl Rules {
         if name.is_temporary() {
             return false;
         }
-        match name.kind() {
+        let others = match name.kind() {
             Kind::Topic => self.is_virtual(name),
             Kind::Queue => self.0.mirrored_queues.is_some(),
-        }
+        };
+        others || self.0.composites.get(name).is_some()
     }
 
     /// The virtual topic that a queue belongs to.
@@ -55,24 +60,33 @@ impl Rules {
     }
 
     fn is_virtual(&self, name: &DestinationName) -> bool {
-        let rules = self.0.virtual_topics.as_ref();
+        self.0.is_virtual(name)
+    }
+}
+
+impl Routing {
+    pub(super) fn is_virtual(&self, name: &DestinationName) -> bool {
+        let rules = self.virtual_topics.as_ref();
         !name.is_temporary() && rules.is_some_and(|rules| rules.covers(name))
     }
 
     /// The topic that mirrors a queue. A name that would be too long has none.
-    fn mirror_of(&self, queue: &DestinationName) -> Option<DestinationName> {
-        let rules = self.0.mirrored_queues.as_ref();
-        let MirroredQueues { prefix, postfix } = rules.filter(|_| !queue.is_temporary())?;
+    pub(super) fn mirror_of(&self, queue: &DestinationName) -> Option<DestinationName> {
+        let is_plain = queue.kind() == Kind::Queue && !queue.is_temporary();
+        let MirroredQueues { prefix, postfix } =
+            self.mirrored_queues.as_ref().filter(|_| is_plain)?;
         DestinationName::topic(&format!("{prefix}{}{postfix}", queue.name())).ok()
     }
 }
 
-/// All destinations that what is sent to these goes to, each once: mirrors before their queues. Copies
-/// are not routed again.
+/// All destinations that a message goes to which is sent to these, each once: mirrors before their
+/// queues. What a composite destination stands for counts as if it had been named; other copies are not
+/// routed again.
 pub(super) fn targets(
     shared: &Shared,
     by: ConnectionId,
     names: &[DestinationName],
+    message: &Message,
 ) -> Result<Vec<Target>, Refusal> {
     let registry = &shared.registry;
     let mut targets: Vec<Target> = Vec::new();
@@ -83,17 +97,18 @@ pub(super) fn targets(
         Some((_, known)) => *known |= named,
         None => targets.push((cell, named)),
     };
-    for name in names {
-        let mirror = match name.kind() {
-            Kind::Queue => registry.rules().mirror_of(name),
-            Kind::Topic => None,
-        };
+    let routing = &registry.rules().0;
+    let all = names
+        .iter()
+        .flat_map(|name| routing.composites.expand(name, message));
+    for (name, named) in all {
+        let mirror = routing.mirror_of(&name);
         for (topic, named) in mirror
             .iter()
             .map(|mirror| (mirror, false))
-            .chain([(name, true)])
+            .chain([(&name, named)])
         {
-            if registry.rules().is_virtual(topic) {
+            if routing.is_virtual(topic) {
                 for queue in registry.consumers_of(topic) {
                     add(queue, false);
                 }

@@ -183,21 +183,11 @@ impl Event<'_> {
                 subscription,
                 options,
             } => {
-                fields.text("consumerId", &format!("{connection}-{subscription}"));
-                fields.text("destination", &destination.to_string());
-                let Some(options) = options else {
-                    return fields.close("RemoveInfo");
-                };
-                if let Some(prefetch) = options.prefetch {
-                    fields.number("prefetchSize", prefetch.into());
+                fields.consumer(*connection, *subscription, destination);
+                if let Some(options) = options {
+                    fields.terms(options);
                 }
-                fields.flag("browser", options.browse);
-                fields.flag("exclusive", options.exclusive);
-                fields.flag("noLocal", options.no_local.is_some());
-                if let Some(selector) = &options.selector {
-                    fields.text("selector", &selector.to_string());
-                }
-                "ConsumerInfo"
+                options.map_or("RemoveInfo", |_| "ConsumerInfo")
             }
             Self::Producer {
                 destination,
@@ -218,11 +208,7 @@ impl Event<'_> {
                 message,
                 cause,
             } => {
-                let MessageId { connection, number } = message;
-                fields.text("messageId", &format!("ID-{connection}-{number}"));
-                fields.text("destination", &origin.to_string());
-                fields.text("deadLetterQueue", &queue.to_string());
-                fields.text("cause", cause);
+                fields.dead_letter(*message, origin, queue, cause);
                 "MessageDLQd"
             }
             Self::Expired { destination, count } => {
@@ -235,8 +221,7 @@ impl Event<'_> {
                 connection,
                 subscription,
             } => {
-                fields.text("consumerId", &format!("{connection}-{subscription}"));
-                fields.text("destination", &destination.to_string());
+                fields.consumer(*connection, *subscription, destination);
                 "SlowConsumer"
             }
         };
@@ -283,6 +268,42 @@ impl Fields {
             }
         }
         self.0.push('"');
+    }
+
+    fn consumer(
+        &mut self,
+        connection: ConnectionId,
+        subscription: SubscriptionId,
+        destination: &DestinationName,
+    ) {
+        self.text("consumerId", &format!("{connection}-{subscription}"));
+        self.text("destination", &destination.to_string());
+    }
+
+    fn dead_letter(
+        &mut self,
+        message: MessageId,
+        origin: &DestinationName,
+        queue: &DestinationName,
+        cause: &str,
+    ) {
+        let MessageId { connection, number } = message;
+        self.text("messageId", &format!("ID-{connection}-{number}"));
+        self.text("destination", &origin.to_string());
+        self.text("deadLetterQueue", &queue.to_string());
+        self.text("cause", cause);
+    }
+
+    fn terms(&mut self, options: &SubscribeOptions) {
+        if let Some(prefetch) = options.prefetch {
+            self.number("prefetchSize", prefetch.into());
+        }
+        self.flag("browser", options.browse);
+        self.flag("exclusive", options.exclusive);
+        self.flag("noLocal", options.no_local.is_some());
+        if let Some(selector) = &options.selector {
+            self.text("selector", &selector.to_string());
+        }
     }
 
     fn close(self, name: &str) -> String {

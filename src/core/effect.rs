@@ -8,6 +8,7 @@ use super::destination::DestinationName;
 use super::id::Position;
 use super::message::{Message, Priority, StoredAt};
 use super::persist::Persist;
+use super::time::Tick;
 
 /// A subscription's place within its destination; reused after the subscription is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +30,8 @@ pub struct Effects {
     /// A horizon that the destination waits for: call its `horizon_durable` once the changes of this
     /// buffer are durable.
     pub awaits_horizon: Option<Position>,
+    /// When the destination wants to be called at the latest, if that is earlier than it said before.
+    pub deadline: Option<Tick>,
     /// What happened, for the counters.
     pub tally: Tally,
 }
@@ -143,7 +146,13 @@ impl Effects {
             && self.forwards.is_empty()
             && self.pages.is_empty()
             && self.awaits_horizon.is_none()
+            && self.deadline.is_none()
             && self.tally == Tally::default()
+    }
+
+    /// Asks for a call at this time.
+    pub(super) fn call_at(&mut self, at: Tick) {
+        self.deadline = Some(self.deadline.map_or(at, |earlier| earlier.min(at)));
     }
 
     /// Gives memory back that an unusually large run has left.

@@ -271,6 +271,12 @@ impl Groups {
         self.relist(key)
     }
 
+    /// A message in line is delayed no more. Says who may be given it.
+    pub(super) fn end_rest(&mut self, key: GroupKey, position: Position) -> Option<Standing> {
+        self.get_mut(key)?.line.end_rest(position);
+        self.relist(key)
+    }
+
     /// A message has come to the queue. If others of the group wait, it must have the priority of the
     /// last of them, so that it does not overtake them.
     pub(super) fn came(&mut self, key: GroupKey, position: Position) -> Option<Priority> {
@@ -417,6 +423,7 @@ impl Groups {
     fn relist(&mut self, key: GroupKey) -> Option<Standing> {
         let group = self.get(key)?;
         let (listed, head) = (group.listed, group.line.front());
+        let head = head.filter(|head| !head.delayed);
         let head = head.map(|head| (head.rank(), head.sequence == 1));
         let place = head.and_then(|(rank, anew)| match self.standing(key, anew) {
             Standing::Blocked => None,

@@ -7,6 +7,7 @@
 
 mod advisory;
 mod compose;
+mod composite;
 mod dead_letter;
 mod delivery;
 mod destination;
@@ -35,6 +36,7 @@ mod window;
 
 pub use advisory::Event;
 pub use compose::Composition;
+pub use composite::{Branch, CompositeDestination, Composites, Way};
 pub use dead_letter::{DeadLetterChange, DeadLetterPolicy, LetterFilter, NameTemplate};
 pub use delivery::Delivery;
 pub use destination::{DestinationName, Kind};
@@ -50,9 +52,10 @@ pub use message::{
 pub use message_group::{GroupPolicy, Rebalance};
 pub use pattern::{Pattern, PatternTrie};
 pub use persist::Persist;
-pub use policy::{DestinationPolicy, GroupChange, Keep, PolicyChange, WhenFull};
+pub use policy::{DestinationPolicy, GroupChange, Keep, PolicyChange, RedeliveryChange, WhenFull};
 pub use policy_table::{Policies, PolicyRule};
 pub use queue::{GroupState, Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
+pub use redelivery::RedeliveryDelays;
 pub use request::{AckMode, Completion, Done, Outcome, Request, SubscribeOptions, Tags};
 pub use schedule::{Cron, CronError};
 pub use selector::{Properties, Selector, SelectorError, Value};

@@ -80,27 +80,6 @@ impl Level {
     }
 }
 
-/// What happened while a page was on its way.
-#[derive(Debug, Default)]
-struct Apart {
-    /// Messages of transactions that were placed, which the page may bring.
-    late: Vec<Entry>,
-    /// Positions that were taken out, which the page may bring.
-    gone: BTreeSet<Position>,
-    /// All up to here were taken out.
-    gone_through: Position,
-}
-
-impl Apart {
-    fn holds(&self, position: Position) -> bool {
-        position <= self.gone_through || self.gone.contains(&position) || self.is_late(position)
-    }
-
-    fn is_late(&self, position: Position) -> bool {
-        self.late.iter().any(|entry| entry.position == position)
-    }
-}
-
 /// What the next message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -110,6 +89,34 @@ pub(super) enum Next {
     Resident,
     /// It is on disk: read from here, of this priority.
     OnDisk(Position, Priority),
+}
+
+/// A page that was asked for.
+#[derive(Debug)]
+struct Asked {
+    priority: Priority,
+    /// How long the tail was then.
+    count: u64,
+    /// What the page brings up to here was dropped meanwhile.
+    dropped: Position,
+    /// Messages of transactions that were placed meanwhile, which the page may bring.
+    late: Vec<Entry>,
+}
+
+impl Asked {
+    fn new(priority: Priority, count: u64) -> Self {
+        Self {
+            priority,
+            count,
+            dropped: Position(0),
+            late: Vec::new(),
+        }
+    }
+
+    /// Whether the page must not bring a message.
+    fn holds(&self, position: Position) -> bool {
+        position <= self.dropped || self.late.iter().any(|entry| entry.position == position)
+    }
 }
 
 /// Waiting messages. Memory of an empty one: one deque without a buffer.
@@ -124,10 +131,10 @@ pub(super) struct Pending {
     newest: Position,
     /// Positions that a committing transaction has reserved and not filled yet.
     reserved: Vec<Position>,
-    /// A page was asked for and has not come: of which priority, and how long its tail was then.
-    asked: Option<(Priority, u64)>,
-    /// What the page that is on its way must not bring.
-    apart: Option<Box<Apart>>,
+    /// A page was asked for and has not come.
+    asked: Option<Box<Asked>>,
+    /// What was taken out from among those on disk, until pages are past it or the store knows.
+    gone: BTreeSet<(Priority, Position)>,
     count: u64,
     bytes: u64,
     resident_bytes: u64,
@@ -157,9 +164,7 @@ impl Pending {
     pub(super) fn resident(&self) -> impl Iterator<Item = &Entry> {
         let others = self.others.iter().flat_map(|levels| levels.iter());
         let levels = others.chain([&self.normal]);
-        levels
-            .flat_map(|level| &level.resident)
-            .chain(self.apart.iter().flat_map(|apart| &apart.late))
+        levels.flat_map(|level| &level.resident).chain(self.late())
     }
 
     /// Whether a new message has to wait on disk: because of its size, or because those before it do.
@@ -218,7 +223,9 @@ impl Pending {
     /// Whether a message of a transaction that belongs there has to be kept aside: a page is on its way
     /// that may bring it, or may pass it by.
     pub(super) fn awaits_page(&self, position: Position, priority: Priority) -> bool {
-        self.asked.is_some_and(|(asked, _)| asked == priority)
+        self.asked
+            .as_ref()
+            .is_some_and(|asked| asked.priority == priority)
             && self
                 .level(priority)
                 .is_some_and(|level| level.tail.count > 0 && level.tail.from <= position)
@@ -226,7 +233,9 @@ impl Pending {
 
     /// Keeps a message aside until the page has come.
     pub(super) fn keep_aside(&mut self, entry: Entry) {
-        self.apart.get_or_insert_default().late.push(entry);
+        if let Some(asked) = &mut self.asked {
+            asked.late.push(entry);
+        }
     }
 
     /// Keeps a place for a message of a transaction that is being made durable: a page that is read
@@ -294,7 +303,7 @@ impl Pending {
             return None;
         }
         let (from, count) = (level.tail.from, level.tail.count);
-        self.asked = Some((priority, count));
+        self.asked = Some(Box::new(Asked::new(priority, count)));
         Some((from, priority))
     }
 
@@ -310,10 +319,17 @@ impl Pending {
         let mut brought = Tail::default();
         let mut resident_bytes = 0;
         let reserved = std::mem::take(&mut self.reserved);
-        let apart = self.apart.take().unwrap_or_default();
-        let asked = self.asked.take().map(|(_, count)| count);
+        let asked = self.asked.take();
+        let taken_out = std::mem::take(&mut self.gone);
+        let count = asked.as_ref().map(|asked| asked.count);
+        let dropped = asked.as_ref().map_or(Position(0), |asked| asked.dropped);
         let mut newest = self.newest;
-        let known = |position| reserved.contains(&position) || apart.holds(position);
+        let held = asked.as_deref();
+        let known = |position| {
+            reserved.contains(&position)
+                || taken_out.contains(&(priority, position))
+                || held.is_some_and(|asked| asked.holds(position))
+        };
         let level = self.level_mut(priority);
         for entry in entries.filter(|entry| !known(entry.position)) {
             brought.count += 1;
@@ -325,10 +341,10 @@ impl Pending {
         // Counted but not there any more: the store is the truth. What was added to the tail since the
         // page was asked for need not have been there to read.
         let mut gone = Tail::default();
-        if exhausted && brought.count == 0 && asked == Some(level.tail.count) {
+        if exhausted && brought.count == 0 && count == Some(level.tail.count) {
             gone = level.tail;
         }
-        level.tail.from = if apart.gone_through == Position(0) {
+        level.tail.from = if dropped == Position(0) {
             resume_at
         } else {
             resume_at.max(level.tail.from)
@@ -343,23 +359,22 @@ impl Pending {
             self.occupied &= !(1 << priority.get());
         }
         self.reserved = reserved;
+        self.gone = taken_out;
+        self.forget_passed(priority);
         self.newest = newest;
         self.resident_bytes += resident_bytes;
         self.count = self.count.saturating_sub(gone.count);
         self.bytes = self.bytes.saturating_sub(gone.bytes);
-        apart.late
-    }
-
-    /// Notes whether a priority has messages.
-    fn note_level(&mut self, priority: Priority) {
-        if self.level(priority).is_none_or(Level::is_empty) {
-            self.occupied &= !(1 << priority.get());
-        }
+        asked.map_or_else(Vec::new, |asked| asked.late)
     }
 
     /// Whether transactions under way have places here.
     pub(super) fn has_reserved(&self) -> bool {
         !self.reserved.is_empty()
+    }
+
+    fn late(&self) -> impl Iterator<Item = &Entry> {
+        self.asked.iter().flat_map(|asked| &asked.late)
     }
 
     fn admit(&mut self, entry: &Entry) {

@@ -2,6 +2,7 @@
 
 use super::dead_letter::{DeadLetterChange, DeadLetterPolicy};
 use super::message_group::{GroupPolicy, Rebalance};
+use super::redelivery::RedeliveryDelays;
 
 /// What a destination gives to the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct DestinationPolicy {
     pub when_full: WhenFull,
     /// How many failed tries a message may have before the next one sends it to the dead letters.
     pub redelivery_max: u32,
+    /// How long a queue lets a message wait before it delivers it again.
+    pub redelivery: RedeliveryDelays,
     /// What becomes of messages that nobody could work on.
     pub dead_letter: DeadLetterPolicy,
     /// How a queue treats message groups.
@@ -66,6 +69,7 @@ impl Default for DestinationPolicy {
             max_messages: u64::MAX,
             when_full: WhenFull::default(),
             redelivery_max: 6,
+            redelivery: RedeliveryDelays::default(),
             dead_letter: DeadLetterPolicy::default(),
             groups: GroupPolicy::default(),
         }
@@ -126,8 +130,19 @@ changes! {
         redelivery_max: u32,
     }
     with {
+        redelivery: RedeliveryChange,
         dead_letter: DeadLetterChange,
         groups: GroupChange,
+    }
+}
+
+changes! {
+    /// What a policy changes of how long messages wait before they are delivered again.
+    RedeliveryChange of RedeliveryDelays {
+        first: u64,
+        multiplier: u32,
+        longest: u64,
+        jitter: u32,
     }
 }
 

@@ -1,9 +1,70 @@
 //! What becomes of a message that comes back.
 
+use super::id::MessageId;
 use super::message::DeliveryState;
 use super::policy::DestinationPolicy;
 use super::request::Outcome;
 use super::time::Timestamp;
+
+/// How long a message that a consumer refused waits before it is delivered again. One that only came
+/// back, because its consumer ended, waits for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedeliveryDelays {
+    /// Before the first redelivery, in milliseconds; 0 for at once.
+    pub first: u64,
+    /// What each further one is longer by, in percent of the one before: 200 doubles it.
+    pub multiplier: u32,
+    /// The longest there is, in milliseconds.
+    pub longest: u64,
+    /// By how much each may be shorter or longer, in percent, so that what failed together does not
+    /// come again together.
+    pub jitter: u32,
+}
+
+impl Default for RedeliveryDelays {
+    /// A second, doubled each time up to a minute.
+    fn default() -> Self {
+        Self {
+            first: 1000,
+            multiplier: 200,
+            longest: 60_000,
+            jitter: 0,
+        }
+    }
+}
+
+impl RedeliveryDelays {
+    /// Every redelivery is made at once.
+    pub const NONE: Self = Self {
+        first: 0,
+        multiplier: 100,
+        longest: 0,
+        jitter: 0,
+    };
+
+    /// Before the redelivery that follows so many failed tries of a message, in milliseconds.
+    pub(super) fn before(&self, message: MessageId, attempts: u32) -> u64 {
+        let mut wait = self.first.min(self.longest);
+        for _ in 1..attempts {
+            let longer = wait.saturating_mul(u64::from(self.multiplier)) / 100;
+            if longer >= self.longest || longer <= wait {
+                wait = longer.min(self.longest);
+                break;
+            }
+            wait = longer;
+        }
+        let spread = wait.saturating_mul(u64::from(self.jitter.min(100))) / 100;
+        if spread == 0 {
+            return wait;
+        }
+        // As good as chance, and the same each time it is asked.
+        let mixed = (message.number ^ message.connection.0.rotate_left(32))
+            .wrapping_add(u64::from(attempts))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let offset = (mixed >> 16) % spread.saturating_mul(2).saturating_add(1);
+        (wait - spread).saturating_add(offset)
+    }
+}
 
 /// What to do with a message whose delivery was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +113,35 @@ mod tests {
 
     fn policy() -> DestinationPolicy {
         DestinationPolicy::default()
+    }
+
+    #[test]
+    fn delays_grow_up_to_the_longest_and_vary_as_much_as_they_may() {
+        let id = MessageId::default();
+        let delays = RedeliveryDelays::default();
+        let all: Vec<_> = (1..9).map(|attempts| delays.before(id, attempts)).collect();
+        assert_eq!(
+            all,
+            [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
+        );
+        let multiplier = 100;
+        let constant = RedeliveryDelays {
+            multiplier,
+            ..delays
+        };
+        assert_eq!(constant.before(id, 1_000_000), 1000);
+        let jitter = 15;
+        let varied = RedeliveryDelays { jitter, ..delays };
+        let waits: Vec<_> = (0..200)
+            .map(|number| varied.before(MessageId { number, ..id }, 1))
+            .collect();
+        assert!(
+            waits.iter().all(|wait| (850..=1150).contains(wait)),
+            "{waits:?}"
+        );
+        assert!(waits.iter().any(|wait| *wait < 900) && waits.iter().any(|wait| *wait > 1100));
+        let none = RedeliveryDelays { first: 0, ..delays };
+        assert_eq!(none.before(id, 3), 0);
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl VirtualTopics {
         name.kind() == Kind::Topic && self.topics.matches(name.name())
     }
 
+    /// The pattern of the names of the queues that belong to a topic.
+    pub fn queues_of(&self, topic: &DestinationName) -> Pattern {
+        Pattern::new(&format!("{}.{}", self.prefix, topic.name()))
+    }
+
     /// The topic that a queue belongs to, if it belongs to one.
     pub fn topic_of(&self, name: &DestinationName) -> Option<DestinationName> {
         if name.kind() != Kind::Queue {

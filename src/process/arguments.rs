@@ -38,10 +38,28 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Look at where messages go without a broker.
+    Routes {
+        #[command(subcommand)]
+        command: RoutesCommand,
+    },
     /// Print a completion script for a shell.
     Completion {
         /// Which shell.
         shell: clap_complete::Shell,
+    },
+}
+
+/// What to look at in the rules for messages.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoutesCommand {
+    /// Print where a message to a destination would go, and why.
+    Explain {
+        /// Which one, as clients spell it; a bare name is a queue, and commas make a list.
+        destination: String,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -11,6 +11,7 @@ mod http;
 mod listener;
 mod machine;
 mod policies;
+mod routes;
 mod settings;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use settings::DiskState;
 
 pub use crate::store::measure_flush;
 pub use error::ServerError;
+pub use routes::Routes;
 
 /// How many connections the system keeps that have not been accepted.
 const BACKLOG: u32 = 1024;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::config::{DeadLetterChange, DestinationChange, Expired, GroupsChange, Policy, Settings};
+use super::config::{
+    DeadLetterChange, DestinationChange, Expired, GroupsChange, Policy, RedeliveryChange, Settings,
+};
 use crate::core::{
     self, DestinationPolicy, GroupChange, PolicyChange, PolicyRule, Rebalance, WhenFull,
 };
@@ -12,8 +14,9 @@ pub(super) fn base(settings: &Settings) -> DestinationPolicy {
     let mut policy = DestinationPolicy::default();
     let destination = DestinationChange::from(&settings.destination);
     let dead_letter = DeadLetterChange::from(&settings.dead_letter);
+    let redelivery = RedeliveryChange::from(&settings.redelivery);
     let groups = GroupsChange::from(&settings.groups);
-    change(&destination, &dead_letter, &groups).apply(&mut policy);
+    change(&destination, &dead_letter, &redelivery, &groups).apply(&mut policy);
     policy
 }
 
@@ -26,13 +29,19 @@ fn rule(policy: &Policy) -> PolicyRule {
     PolicyRule {
         kind: policy.kind,
         pattern: policy.pattern.clone(),
-        change: change(&policy.destination, &policy.dead_letter, &policy.groups),
+        change: change(
+            &policy.destination,
+            &policy.dead_letter,
+            &policy.redelivery,
+            &policy.groups,
+        ),
     }
 }
 
 fn change(
     destination: &DestinationChange,
     dead_letter: &DeadLetterChange,
+    redelivery: &RedeliveryChange,
     groups: &GroupsChange,
 ) -> PolicyChange {
     PolicyChange {
@@ -51,6 +60,12 @@ fn change(
             ttl: dead_letter.ttl.map(|ttl| ttl.map(milliseconds)),
             max_bytes: dead_letter.max_bytes.map(or_unlimited),
         },
+        redelivery: core::RedeliveryChange {
+            first: redelivery.delay.map(milliseconds),
+            multiplier: redelivery.multiplier.map(percent),
+            longest: redelivery.max_delay.map(milliseconds),
+            jitter: redelivery.jitter.map(percent),
+        },
         groups: GroupChange {
             rebalance: groups.rebalance.map(rebalance),
             remember: groups
@@ -67,6 +82,15 @@ fn or_unlimited(limit: Option<u64>) -> u64 {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a ratio is read as one between 0 and 1000"
+)]
+fn percent(ratio: f64) -> u32 {
+    (ratio * 100.0).round() as u32
 }
 
 fn when_full(word: super::config::WhenFull) -> WhenFull {

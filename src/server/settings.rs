@@ -11,7 +11,7 @@ use super::connection::Budget;
 use super::listener::ConnectionLimits;
 use super::{machine, policies};
 use crate::broker::{BrokerConfig, BrokerLimits, Life, MirroredQueues, Routing, StoreConfig};
-use crate::core::{DestinationName, VirtualTopics};
+use crate::core::{Composites, DestinationName, VirtualTopics};
 use crate::protocol::stomp;
 use crate::store;
 
@@ -73,7 +73,7 @@ fn life(settings: &Settings) -> Life {
     }
 }
 
-fn routing(settings: &Settings) -> Routing {
+pub(super) fn routing(settings: &Settings) -> Routing {
     let (topics, mirrors) = (&settings.virtual_topics, &settings.mirrored_queues);
     let rules = || VirtualTopics::new(&topics.topics, &topics.prefix);
     Routing {
@@ -82,6 +82,7 @@ fn routing(settings: &Settings) -> Routing {
             prefix: mirrors.prefix.clone(),
             postfix: mirrors.postfix.clone(),
         }),
+        composites: Composites::new(settings.composites.iter().cloned()),
     }
 }
 

@@ -363,6 +363,40 @@ fn a_deep_queue_is_retried_from_disk() {
     assert_eq!(texts(&waiting(&mut world, DLQ)), ["00", "01", "02"]);
 }
 
+/// Also when the second call comes before the store has heard of the first.
+#[test]
+fn nothing_goes_back_twice() {
+    let store = MemoryStore::default();
+    let mut config = config();
+    config.policy.redelivery_max = 0;
+    config.policy.memory_window_bytes = 1500;
+    let mut world = World::with(&config, Box::new(store.clone()));
+    let all: Vec<_> = (0..40).map(|n| persistent(Q, &format!("{n:02}"))).collect();
+    fail(&mut world, Q, &all);
+    drop(world);
+    let mut world = World::with(&config, Box::new(store));
+    let retry = |world: &World| {
+        let broker = &world.broker;
+        broker
+            .retry_dead_letters(&dlq(), &LetterFilter::All, 10)
+            .unwrap()
+    };
+    // What goes in these calls is on disk only, and goes on being there until the writer has its turn.
+    assert_eq!(retry(&world), 10);
+    assert_eq!(retry(&world), 10);
+    world.run();
+    assert_eq!(retry(&world), 10);
+    assert_eq!(retry(&world), 10);
+    assert_eq!(retry(&world), 0);
+    world.run();
+    let back = waiting(&mut world, Q);
+    let mut back = texts(&back);
+    back.sort_unstable();
+    back.dedup();
+    assert_eq!(back.len(), 40);
+    assert!(waiting(&mut world, DLQ).is_empty());
+}
+
 #[test]
 fn a_dead_letter_of_a_topic_goes_back_to_the_topic() {
     let mut world = strict(|_| ());

@@ -25,6 +25,7 @@ mod overflow;
 mod policies;
 mod prefetch;
 mod provoke;
+mod redelivery;
 mod refusals;
 mod routing;
 mod say;

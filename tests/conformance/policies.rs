@@ -87,7 +87,7 @@ fn destinations_that_are_there_take_a_changed_policy() {
     let mut world = world(Vec::new());
     assert!(comes_again(&mut world, "/queue/a"));
     let once = queues("a", |change| change.redelivery_max = Some(0));
-    let base = DestinationPolicy::default();
+    let base = config().policy;
     world.broker.set_policies(base.clone(), vec![once]);
     assert!(!comes_again(&mut world, "/queue/a"), "the old one");
     world.broker.set_policies(base, Vec::new());
@@ -115,7 +115,7 @@ fn a_limit_that_is_raised_lets_waiting_senders_go_on() {
     let client = filled(&mut world);
     world.send(client, &body("4").with("receipt", "4"));
     assert_eq!(world.try_receive(client), None);
-    let base = DestinationPolicy::default();
+    let base = config().policy;
     world.broker.set_policies(base, vec![few(4)]);
     world.run();
     let receipt = world.receive(client);

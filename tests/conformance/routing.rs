@@ -2,6 +2,9 @@
 
 use tidegate::internal::broker::{BrokerConfig, MirroredQueues};
 use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
+use tidegate::internal::core::{
+    Branch, CompositeDestination, Composites, DestinationName, Selector,
+};
 use tidegate::internal::store::MemoryStore;
 
 use crate::say::{
@@ -12,6 +15,29 @@ use crate::support::world::{Id, World, config};
 const TOPIC: &str = "/topic/VirtualTopic.FOO";
 const A: &str = "/queue/Consumer.A.VirtualTopic.FOO";
 const B: &str = "/queue/Consumer.B.VirtualTopic.FOO";
+
+fn composite(
+    name: &str,
+    branches: &[(&str, &str)],
+    change: impl FnOnce(&mut CompositeDestination),
+) -> World {
+    let destination = |name: &str| match name.strip_prefix("topic://") {
+        Some(topic) => DestinationName::topic(topic).unwrap(),
+        None => DestinationName::queue(name).unwrap(),
+    };
+    let branch = |(to, selector): &(&str, &str)| Branch {
+        to: destination(to),
+        selector: (!selector.is_empty()).then(|| Selector::parse(selector).unwrap()),
+    };
+    let mut one = CompositeDestination {
+        name: destination(name),
+        forward_to: branches.iter().map(branch).collect(),
+        forward_only: true,
+        send_when_not_matched: false,
+    };
+    change(&mut one);
+    open(|settings| settings.routing.composites = Composites::new([one]))
+}
 
 fn open(change: impl FnOnce(&mut BrokerConfig)) -> World {
     let mut settings = config();
@@ -256,4 +282,95 @@ fn a_dead_letter_of_a_virtual_queue_comes_from_that_queue() {
     granted(&mut world, consumer, nack);
     let dead = waiting(&mut world, "/queue/ActiveMQ.DLQ");
     assert_eq!(dead[0].get("original-destination"), Some(A));
+}
+
+/// `compositeQueue` with `forwardTo`: copies carry `original-destination`.
+#[test]
+fn a_configured_composite_forwards_to_what_it_names() {
+    let branches = [("a", ""), ("topic://b", "")];
+    let mut world = composite("orders", &branches, |_| ());
+    let listener = listen(&mut world, "/topic/b");
+    let sender = world.connect(Version::V1_2);
+    granted(&mut world, sender, persistent("/queue/orders", "x"));
+    let found = waiting(&mut world, "/queue/a");
+    assert_eq!(found[0].get("destination"), Some("/queue/a"));
+    assert_eq!(found[0].get("original-destination"), Some("/queue/orders"));
+    let heard = message(&mut world, listener);
+    assert_eq!(heard.get("original-destination"), Some("/queue/orders"));
+    assert!(
+        waiting(&mut world, "/queue/orders").is_empty(),
+        "forwardOnly"
+    );
+}
+
+/// `forwardOnly="false"`.
+#[test]
+fn a_configured_composite_may_keep_a_copy() {
+    let mut world = composite("orders", &[("a", "")], |one| one.forward_only = false);
+    let sender = world.connect(Version::V1_2);
+    granted(&mut world, sender, persistent("/queue/orders", "x"));
+    assert_eq!(waiting(&mut world, "/queue/a").len(), 1);
+    let own = waiting(&mut world, "/queue/orders").remove(0);
+    assert_eq!(own.get("original-destination"), None);
+}
+
+/// `filteredDestination`.
+#[test]
+fn a_branch_may_want_only_some() {
+    let branches = [("cheap", "price < 10"), ("dear", "price >= 10")];
+    let mut world = composite("orders", &branches, |_| ());
+    let sender = world.connect(Version::V1_2);
+    for price in ["5", "15"] {
+        let frame = persistent("/queue/orders", price).with("price", price);
+        granted(&mut world, sender, frame);
+    }
+    // What nobody wants is gone, and its sender hears nothing of it.
+    granted(&mut world, sender, persistent("/queue/orders", "free"));
+    for (queue, body) in [("/queue/cheap", b"5".as_slice()), ("/queue/dear", b"15")] {
+        let found = waiting(&mut world, queue);
+        assert_eq!((found.len(), found[0].body.as_slice()), (1, body));
+    }
+    assert!(waiting(&mut world, "/queue/orders").is_empty());
+}
+
+/// `sendWhenNotMatched`.
+#[test]
+fn what_no_branch_wants_may_be_kept() {
+    let branches = [("cheap", "price < 10")];
+    let mut world = composite("orders", &branches, |one| one.send_when_not_matched = true);
+    let sender = world.connect(Version::V1_2);
+    for price in ["5", "15"] {
+        let frame = persistent("/queue/orders", price).with("price", price);
+        granted(&mut world, sender, frame);
+    }
+    assert_eq!(waiting(&mut world, "/queue/orders")[0].body, b"15");
+    assert_eq!(waiting(&mut world, "/queue/orders").len(), 1);
+    assert_eq!(waiting(&mut world, "/queue/cheap").len(), 1);
+}
+
+#[test]
+fn a_configured_composite_holds_in_transactions_and_lists() {
+    let mut world = composite("orders", &[("a", ""), ("b", "")], |_| ());
+    let sender = world.connect(Version::V1_2);
+    world.send(sender, &transaction(Verb::Begin, "t"));
+    let sent = persistent("/queue/orders", "x").with("transaction", "t");
+    world.send(sender, &sent);
+    assert!(waiting(&mut world, "/queue/a").is_empty());
+    granted(&mut world, sender, transaction(Verb::Commit, "t"));
+    let list = persistent("/queue/b,/queue/orders", "y");
+    granted(&mut world, sender, list);
+    assert_eq!(waiting(&mut world, "/queue/a").len(), 2);
+    assert_eq!(waiting(&mut world, "/queue/b").len(), 2, "each once");
+}
+
+/// A composite topic may feed queues of its own, and virtual topics theirs.
+#[test]
+fn a_composite_may_forward_to_a_virtual_topic() {
+    let branches = [("topic://VirtualTopic.FOO", "")];
+    let mut world = composite("topic://news", &branches, |_| ());
+    let consumer = listen(&mut world, A);
+    let sender = world.connect(Version::V1_2);
+    granted(&mut world, sender, persistent("/topic/news", "x"));
+    let received = message(&mut world, consumer);
+    assert_eq!(received.get("original-destination"), Some("/topic/news"));
 }

@@ -17,5 +17,6 @@ mod support;
 mod disk;
 mod hostile;
 mod kill;
+mod policies;
 mod start;
 mod wire;

@@ -14,7 +14,15 @@ const DEAD: &str = "/queue/ActiveMQ.DLQ";
 fn start() -> (Process, Plain, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().to_str().unwrap();
-    let broker = Process::start(&["--data", data, "--set", "store.ring=1MiB"]);
+    let settings = [
+        "--data",
+        data,
+        "--set",
+        "store.ring=1MiB",
+        "--set",
+        "redelivery.delay=0s",
+    ];
+    let broker = Process::start(&settings);
     let client = Plain::connect(broker.stomp);
     (broker, client, directory)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tidegate::internal::broker::{BrokerConfig, BrokerLimits, StoreConfig};
-use tidegate::internal::core::{DestinationPolicy, Keep};
+use tidegate::internal::core::{DestinationPolicy, Keep, RedeliveryDelays};
 use tidegate::internal::store::Durability;
 
 /// The setting of one run.
@@ -63,6 +63,7 @@ impl Scenario {
             memory_window_bytes: few(rng, 0.6, 200, 3000, 4 << 20),
             max_bytes: few(rng, 0.2, 1000, 8000, u64::MAX),
             redelivery_max: if rng.bool() { 1 } else { 6 },
+            redelivery: RedeliveryDelays::NONE,
             ..DestinationPolicy::default()
         };
         let fleeting = rng.u8(..3) == 0;
@@ -84,6 +85,7 @@ impl Scenario {
             routing: tidegate::internal::broker::Routing {
                 virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
                 mirrored_queues: None,
+                composites: tidegate::internal::core::Composites::default(),
             },
             life: tidegate::internal::broker::Life {
                 collect_after: fleeting.then(|| Duration::from_millis(rng.u64(1..30))),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tidegate::internal::core::{
     AckMode, ConnectionId, DeliveryState, DeliveryTag, DestinationId, DestinationName,
     DestinationPolicy, Effects, Keep, Message, MessageId, Now, Outcome, Position, Priority, Queue,
-    Selector, SubscribeOptions, SubscriptionId, SubscriptionKey, Tags, Tick, Timestamp,
-    TransactionId,
+    RedeliveryDelays, Selector, SubscribeOptions, SubscriptionId, SubscriptionKey, Tags, Tick,
+    Timestamp, TransactionId,
 };
 
 #[path = "queue_effects.rs"]
@@ -93,6 +93,7 @@ impl Check {
             },
             memory_window_bytes: if settings & 2 == 0 { 1 << 20 } else { 700 },
             redelivery_max: REDELIVERIES,
+            redelivery: RedeliveryDelays::NONE,
             ..DestinationPolicy::default()
         });
         Self {

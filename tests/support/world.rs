@@ -8,7 +8,7 @@ use tidegate::internal::broker::{
     Broker, BrokerConfig, BrokerLimits, Clock, Connection, StoreConfig,
 };
 use tidegate::internal::codec::stomp::{Decoder, Event, Limits, OwnedFrame, Verb, Version};
-use tidegate::internal::core::{DestinationPolicy, Now, Tick, Timestamp};
+use tidegate::internal::core::{DestinationPolicy, Now, RedeliveryDelays, Tick, Timestamp};
 use tidegate::internal::protocol::stomp::{Config, Session};
 use tidegate::internal::protocol::{Departure, Session as _};
 use tidegate::internal::store::{Durability, MemoryStore, Store};
@@ -48,11 +48,16 @@ pub fn config() -> BrokerConfig {
     BrokerConfig {
         store: StoreConfig::Memory,
         durability: Durability::Sync,
-        policy: DestinationPolicy::default(),
+        // What is refused comes again at once, unless a test is about that.
+        policy: DestinationPolicy {
+            redelivery: RedeliveryDelays::NONE,
+            ..DestinationPolicy::default()
+        },
         policies: Vec::new(),
         routing: tidegate::internal::broker::Routing {
             virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
             mirrored_queues: None,
+            composites: tidegate::internal::core::Composites::default(),
         },
         life: tidegate::internal::broker::Life::default(),
         limits: BrokerLimits::default(),

@@ -43,6 +43,9 @@ impl Connection {
             }
             return refuse(completions, token, refusal);
         }
+        if targets.is_empty() {
+            self.shared.metrics.unrouted.increment(1);
+        }
         let persistent = message.persistent;
         let pressed = self.shared.flow.pressed();
         let (shared, outbox) = (Arc::clone(&self.shared), Arc::clone(&self.outbox));
@@ -92,7 +95,7 @@ impl Connection {
         let names = parts
             .as_deref()
             .unwrap_or(std::slice::from_ref(destination));
-        let found = targets(&self.shared, self.id, names)?;
+        let found = targets(&self.shared, self.id, names, message)?;
         let mut copy = None;
         let each = found.into_iter().map(|(cell, named)| {
             if named && parts.is_none() {

@@ -228,6 +228,7 @@ mod tests {
                     "mode",
                     "pool",
                     "kind",
+                    "state",
                     "op",
                     "check",
                     "persistent",

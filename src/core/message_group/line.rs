@@ -49,6 +49,8 @@ pub(in crate::core) struct Waiting {
     pub(in crate::core) slot: Slot,
     /// What its sender asks for: 1, 0 or -1.
     pub(in crate::core) sequence: i8,
+    /// It was refused, and its time to be delivered again has not come.
+    pub(in crate::core) delayed: bool,
 }
 
 impl Waiting {
@@ -107,6 +109,16 @@ impl Line {
             .binary_search_by_key(&position, |waiting| waiting.position)
             .ok()?;
         self.0.remove(at)
+    }
+
+    /// The message at a position is delayed no more.
+    pub(super) fn end_rest(&mut self, position: Position) {
+        let found = self
+            .0
+            .binary_search_by_key(&position, |waiting| waiting.position);
+        if let Some(waiting) = found.ok().and_then(|at| self.0.get_mut(at)) {
+            waiting.delayed = false;
+        }
     }
 
     pub(super) fn slot_mut(&mut self, position: Position) -> Option<&mut Slot> {

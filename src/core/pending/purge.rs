@@ -1,8 +1,8 @@
-//! Taking out all that nobody is to be given any more.
+//! Taking out what nobody is to be given any more.
 
 use super::super::id::Position;
 use super::super::message::Priority;
-use super::{Entry, Pending, Tail};
+use super::{Entry, Level, Pending, Tail};
 
 impl Pending {
     /// Nothing up to a position is to wait on disk only from here on.
@@ -43,10 +43,8 @@ impl Pending {
         bytes: u64,
     ) -> bool {
         let elsewhere = self.reserved.contains(&position)
-            || self
-                .apart
-                .as_ref()
-                .is_some_and(|apart| apart.is_late(position));
+            || self.gone.contains(&(priority, position))
+            || self.late().any(|entry| entry.position == position);
         let tail = self.level(priority).map(|level| level.tail);
         let here = |tail: &Tail| tail.count > 0 && tail.from <= position;
         if elsewhere || !tail.as_ref().is_some_and(here) {
@@ -60,17 +58,22 @@ impl Pending {
         self.count -= 1;
         self.bytes = self.bytes.saturating_sub(bytes);
         self.note_level(priority);
-        if self.asked.is_some() {
-            let apart = self.apart.get_or_insert_default();
-            apart.gone_through = apart.gone_through.max(position);
+        if let Some(asked) = &mut self.asked {
+            asked.dropped = asked.dropped.max(position);
         }
         true
     }
 
+    /// Notes whether a priority has messages.
+    fn note_level(&mut self, priority: Priority) {
+        if self.level(priority).is_none_or(Level::is_empty) {
+            self.occupied &= !(1 << priority.get());
+        }
+    }
+
     /// Bytes of what was kept aside for a page.
     pub(in crate::core) fn late_bytes(&self) -> u64 {
-        let late = self.apart.iter().flat_map(|apart| &apart.late);
-        late.map(Entry::bytes).sum()
+        self.late().map(Entry::bytes).sum()
     }
 
     /// Forgets all that waits. Places that transactions have stay theirs.

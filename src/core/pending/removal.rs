@@ -2,7 +2,7 @@
 
 use super::super::id::Position;
 use super::super::message::Priority;
-use super::{Entry, Next, Pending, VecDeque};
+use super::{Asked, Entry, Next, Pending, Tail, VecDeque};
 
 /// A waiting message that was taken out before its turn.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Pending {
     /// Notes that a page is asked for from the tail of a priority. Returns where it starts.
     pub(in crate::core) fn ask_page_of(&mut self, priority: Priority) -> Option<Position> {
         let tail = self.level(priority)?.tail;
-        self.asked = Some((priority, tail.count));
+        self.asked = Some(Box::new(Asked::new(priority, tail.count)));
         (tail.count > 0).then_some(tail.from)
     }
 
@@ -55,10 +55,10 @@ impl Pending {
         priority: Priority,
         bytes: u64,
     ) -> Option<Taken> {
-        let awaits_page = self.asked.is_some_and(|(asked, _)| asked == priority);
-        let apart = self.apart.as_ref();
-        let kept_apart =
-            self.reserved.contains(&position) || apart.is_some_and(|apart| apart.holds(position));
+        let asked = self.asked.as_ref();
+        let kept_apart = self.reserved.contains(&position)
+            || self.gone.contains(&(priority, position))
+            || asked.is_some_and(|asked| asked.holds(position));
         let level = self.level_mut(priority);
         let found = level
             .resident
@@ -72,7 +72,7 @@ impl Pending {
                 level.tail.count -= 1;
                 level.tail.bytes = level.tail.bytes.saturating_sub(bytes);
                 if level.tail.count == 0 {
-                    level.tail = super::Tail::default();
+                    level.tail = Tail::default();
                 }
                 Taken::OnDisk
             }
@@ -84,14 +84,35 @@ impl Pending {
         match &taken {
             Taken::Entry(entry) => self.resident_bytes -= entry.bytes(),
             Taken::OnDisk => {
-                if awaits_page {
-                    self.apart.get_or_insert_default().gone.insert(position);
-                }
+                self.gone.insert((priority, position));
+                self.forget_passed(priority);
             }
         }
         self.count -= 1;
         self.bytes = self.bytes.saturating_sub(bytes);
         Some(taken)
+    }
+
+    /// The store has been told of all that was taken out so far.
+    pub(in crate::core) fn forget_gone(&mut self) {
+        if self.asked.is_none() {
+            self.gone.clear();
+        }
+    }
+
+    /// Forgets what was taken out of a priority where no page will come to it any more.
+    pub(super) fn forget_passed(&mut self, priority: Priority) {
+        let asked = self.asked.as_ref();
+        if self.gone.is_empty() || asked.is_some_and(|asked| asked.priority == priority) {
+            return;
+        }
+        let tail = self.level(priority).map_or(Tail::default(), |l| l.tail);
+        let comes = |position: Position| tail.count > 0 && position >= tail.from;
+        if tail.count > 0 && self.gone.first().is_some_and(|(_, first)| comes(*first)) {
+            return;
+        }
+        self.gone
+            .retain(|(other, position)| *other != priority || comes(*position));
     }
 
     fn lowest(&self) -> Option<Priority> {

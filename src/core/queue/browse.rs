@@ -97,7 +97,9 @@ impl Queue {
             .subscriptions
             .iter()
             .flat_map(|(_, s)| s.inflight.iter());
-        self.pending.resident().chain(here).chain(in_flight)
+        let delayed = self.delayed.iter().flat_map(|delayed| delayed.entries());
+        let waiting = self.pending.resident().chain(here);
+        waiting.chain(delayed).chain(in_flight)
     }
 
     /// Shows a browser as much as its credit allows, and the end.

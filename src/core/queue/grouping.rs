@@ -43,7 +43,7 @@ impl Queue {
         };
         match to.filter(|key| self.book(*key)) {
             Some(key) => self.give_grouped(key, group, sequence, entry, effects),
-            None => self.join_line(group, sequence, entry, effects),
+            None => self.join_line(group, sequence, false, entry, effects),
         }
     }
 
@@ -61,7 +61,14 @@ impl Queue {
     }
 
     /// Lets a message wait in the line of its group.
-    fn join_line(&mut self, group: GroupKey, sequence: i32, entry: Entry, effects: &mut Effects) {
+    fn join_line(
+        &mut self,
+        group: GroupKey,
+        sequence: i32,
+        delayed: bool,
+        entry: Entry,
+        effects: &mut Effects,
+    ) {
         let position = entry.position;
         let slot = self.slot_for(entry, effects);
         let aside = self.aside.get_or_insert_default();
@@ -71,17 +78,33 @@ impl Queue {
             position,
             slot,
             sequence,
+            delayed,
         };
         let free = aside.groups.push(group, waiting);
         self.look_again(free);
     }
 
     /// Puts a message that came back in the line of its group, before its group may go on.
-    pub(super) fn rejoin_line(&mut self, now: Now, entry: Entry, effects: &mut Effects) {
+    /// One that is delayed holds its group up until [`Self::end_rest`].
+    pub(super) fn rejoin_line(
+        &mut self,
+        now: Now,
+        entry: Entry,
+        delayed: bool,
+        effects: &mut Effects,
+    ) {
         let Some(group) = entry.group else { return };
         let sequence = entry.message.membership().map_or(0, |m| m.sequence);
-        self.join_line(group, sequence.min(0), entry, effects);
+        self.join_line(group, sequence.min(0), delayed, entry, effects);
         self.group_settled(now, group);
+    }
+
+    /// A message in line has been delayed for long enough.
+    pub(super) fn end_rest(&mut self, now: Now, group: GroupKey, position: Position) {
+        let Some(aside) = &mut self.aside else { return };
+        let free = aside.groups.end_rest(group, position);
+        aside.groups.rest(group, now.tick);
+        self.look_again(free);
     }
 
     /// A message of a group is in flight no more: the next one may have waited for that.

@@ -32,6 +32,7 @@ impl Queue {
             aside.clear();
             effects.tally.memory_delta += aside.overhead_delta();
         }
+        self.delayed = None;
         self.pending.clear();
         self.paging = false;
         for (_, subscription) in self.subscriptions.iter_mut() {

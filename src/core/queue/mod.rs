@@ -8,6 +8,7 @@
 mod aside;
 mod browse;
 mod choose;
+mod delayed;
 mod dispatch;
 mod enqueue;
 mod exclusive;
@@ -38,6 +39,7 @@ use super::request::SubscribeOptions;
 use super::subscription::{Slots, Subscription};
 use super::time::Now;
 use aside::Aside;
+use delayed::Delayed;
 use horizon::Horizon;
 use turns::Turns;
 
@@ -81,6 +83,8 @@ pub struct Queue {
     arrivals: u64,
     /// What is past its turn; only while there are groups, or something that nobody wanted.
     aside: Option<Box<Aside>>,
+    /// What waits before it is delivered again; only while there is something.
+    delayed: Option<Box<Delayed>>,
     unsettled: u64,
     /// Dead letters have arrived here.
     takes_dead_letters: bool,
@@ -139,6 +143,7 @@ impl Queue {
             picky: 0,
             arrivals: 0,
             aside: None,
+            delayed: None,
             unsettled: 0,
             takes_dead_letters: false,
         }
@@ -174,17 +179,23 @@ impl Queue {
 
     /// Messages that wait, in memory and on disk.
     pub fn ready_count(&self) -> u64 {
-        self.pending.count() + self.aside.as_ref().map_or(0, |aside| aside.len())
+        let aside = self.aside.as_ref().map_or(0, |aside| aside.len());
+        let delayed = self.delayed.as_ref().map_or(0, |delayed| delayed.len());
+        self.pending.count() + aside + delayed
     }
 
     /// Bytes of messages that wait, in memory and on disk.
     pub fn ready_bytes(&self) -> u64 {
-        self.pending.bytes() + self.aside.as_ref().map_or(0, |aside| aside.bytes)
+        let aside = self.aside.as_ref().map_or(0, |aside| aside.bytes);
+        let delayed = self.delayed.as_ref().map_or(0, |delayed| delayed.bytes());
+        self.pending.bytes() + aside + delayed
     }
 
     /// Bytes of waiting messages in memory.
     fn resident_bytes(&self) -> u64 {
-        self.pending.resident_bytes() + self.aside.as_ref().map_or(0, |aside| aside.resident)
+        let aside = self.aside.as_ref().map_or(0, |aside| aside.resident);
+        let delayed = self.delayed.as_ref().map_or(0, |delayed| delayed.bytes());
+        self.pending.resident_bytes() + aside + delayed
     }
 
     /// Deliveries that are not settled.

@@ -20,6 +20,7 @@ impl Queue {
         forced: bool,
         effects: &mut Effects,
     ) -> (Position, u64) {
+        self.end_delays(now, None);
         let mut count = self.ready_count();
         self.pending.pass_all(self.last_position);
         self.purging += 1;

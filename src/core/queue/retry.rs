@@ -48,6 +48,11 @@ impl Queue {
         true
     }
 
+    /// The store has been told of all that happened here so far, so that nothing it gives is old.
+    pub fn all_is_committed(&mut self) {
+        self.pending.forget_gone();
+    }
+
     /// Takes a waiting message out, wherever it waits. Says whether the store knows it.
     fn take_out(
         &mut self,

@@ -8,7 +8,7 @@ use super::super::pending::Entry;
 use super::super::persist::Persist;
 use super::super::redelivery::{Verdict, judge};
 use super::super::request::{Outcome, Tags};
-use super::super::time::Now;
+use super::super::time::{Now, Tick};
 use super::Queue;
 
 impl Queue {
@@ -43,7 +43,7 @@ impl Queue {
             };
             let Some(entry) = entry else { break };
             settled += 1;
-            self.conclude(now, key, entry, outcome, effects);
+            self.conclude(now, key, entry, (outcome, true), effects);
         }
         if settled == 0 {
             return Err(Refusal::NoDelivery);
@@ -80,7 +80,9 @@ impl Queue {
         let written = failed_through.unwrap_or_default();
         for (index, (tag, entry)) in taken.into_iter().enumerate() {
             let failed = index == 0 && tag <= written;
-            self.conclude(now, key, entry, Outcome::Modify { failed }, effects);
+            let outcome = Outcome::Modify { failed };
+            // Nobody has refused it: another consumer may have it at once.
+            self.conclude(now, key, entry, (outcome, false), effects);
         }
         self.regain(key);
         self.leave_groups(now, key);
@@ -102,13 +104,14 @@ impl Queue {
         }
     }
 
-    /// Carries out what became of one delivery of a subscription.
+    /// Carries out what became of one delivery of a subscription; the flag says whether a message that
+    /// failed is delayed.
     pub(super) fn conclude(
         &mut self,
         now: Now,
         key: SubscriptionKey,
         entry: Entry,
-        outcome: Outcome,
+        (outcome, delays_it): (Outcome, bool),
         effects: &mut Effects,
     ) {
         self.unsettled -= 1;
@@ -123,12 +126,18 @@ impl Queue {
         }
         effects.tally.returned += 1;
         let (state, cause) = match judge(&self.policy, entry.state(), outcome, now.wall) {
-            Verdict::Again(state) => return self.put_back(now, entry, state, effects),
+            Verdict::Again(state) => {
+                let failed = outcome == Outcome::Modify { failed: true };
+                let delays = &self.policy.redelivery;
+                let wait = delays.before(entry.message.id, state.attempts);
+                let until = (failed && delays_it && wait > 0).then(|| now.tick.after(wait));
+                return self.put_back(now, entry, state, until, effects);
+            }
             Verdict::DeadLetter(state, cause) => (state, cause),
         };
         let group = entry.group;
         if let Some(entry) = self.give_up(now, key, entry, (state, cause), effects) {
-            self.put_back(now, entry, state, effects);
+            self.put_back(now, entry, state, None, effects);
         } else if let Some(group) = group {
             self.group_settled(now, group);
         }
@@ -139,6 +148,7 @@ impl Queue {
         now: Now,
         mut entry: Entry,
         state: DeliveryState,
+        until: Option<Tick>,
         effects: &mut Effects,
     ) {
         if state != entry.state() {
@@ -151,8 +161,10 @@ impl Queue {
             }
         }
         effects.tally.ready_delta += 1;
-        if entry.group.is_some() {
-            self.rejoin_line(now, entry, effects);
+        if let Some(until) = until {
+            self.delay(now, entry, until, effects);
+        } else if entry.group.is_some() {
+            self.rejoin_line(now, entry, false, effects);
         } else {
             self.pending.push(entry);
         }

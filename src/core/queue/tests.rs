@@ -16,6 +16,7 @@ const NOW: Now = Now {
 fn policy() -> DestinationPolicy {
     DestinationPolicy {
         memory_window_bytes: 1 << 20,
+        redelivery: super::super::RedeliveryDelays::NONE,
         ..DestinationPolicy::default()
     }
 }

@@ -111,7 +111,7 @@ impl Queue {
             if outcome == Outcome::Accept {
                 entry.stored = false;
             }
-            self.conclude(now, key, entry, outcome, effects);
+            self.conclude(now, key, entry, (outcome, true), effects);
         }
         self.remove_if_over(key);
         self.regain(key);

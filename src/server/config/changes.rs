@@ -33,6 +33,10 @@ impl Loaded {
             let key = "policy".to_owned();
             changes.push(Change { key, live: true });
         }
+        if self.settings.composites != next.settings.composites {
+            let key = "composite".to_owned();
+            changes.push(Change { key, live: false });
+        }
         changes
     }
 }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::Settings;
+use super::composite;
 use super::declared::{Anonymous, SECTIONS};
 use super::load::{Entries, Entry, LISTS, not_a_list};
 use super::problem::{Origin, Problem};
@@ -11,14 +12,13 @@ use super::setting::Setting;
 use super::units::Share;
 
 /// Keys and tables that a reader of the documentation may expect, but that do nothing yet.
-const NOT_SUPPORTED: [&str; 22] = [
+const NOT_SUPPORTED: [&str; 21] = [
     "auth.backends",
     "auth.cache",
     "auth.jwt",
     "auth.ldap",
     "bridge",
     "cluster",
-    "composite",
     "http.console",
     "http.metrics_bind",
     "http.metrics_public",
@@ -192,6 +192,7 @@ pub(super) fn sense(settings: &Settings, entries: &Entries) -> Vec<Problem> {
         let help = "the warning would come after the refusal: raise `disk.free_warn`";
         wrong("disk.free_warn", message, help.to_owned());
     }
+    problems.extend(composite::sense(&settings.composites, entries));
     problems
 }
 

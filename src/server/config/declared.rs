@@ -26,7 +26,7 @@ const DAY: u64 = 24 * HOUR;
 pub(super) const BASE: [(&str, &str); 1] = [("listener.stomp.bind", "127.0.0.1:61613")];
 
 /// Every table, in the order of the sample file.
-pub(super) const SECTIONS: [Section; 18] = [
+pub(super) const SECTIONS: [Section; 19] = [
     Broker::SECTION,
     Memory::SECTION,
     Disk::SECTION,
@@ -39,6 +39,7 @@ pub(super) const SECTIONS: [Section; 18] = [
     Declare::SECTION,
     Gc::SECTION,
     DeadLetter::SECTION,
+    Redelivery::SECTION,
     Groups::SECTION,
     VirtualTopics::SECTION,
     MirroredQueues::SECTION,
@@ -48,7 +49,8 @@ pub(super) const SECTIONS: [Section; 18] = [
 ];
 
 /// Tables whose settings a policy may change.
-pub(super) const PER_DESTINATION: [&str; 3] = ["destination", "dead_letter", "groups"];
+pub(super) const PER_DESTINATION: [&str; 4] =
+    ["destination", "dead_letter", "redelivery", "groups"];
 
 section! {
     /// The broker itself.
@@ -373,6 +375,20 @@ words! {
         Drain = "drain",
         /// It gets its share at once, and may overtake what is in flight.
         Immediate = "immediate",
+    }
+}
+
+section! {
+    /// How long a message that a consumer refused waits before it is delivered again.
+    Redelivery at "redelivery" changed by RedeliveryChange {
+        /// Before the first redelivery; "0s" for at once.
+        delay: Duration = Time { min: 0, max: 365 * DAY }, "1s";
+        /// What each further delay is multiplied by.
+        multiplier: f64 = Ratio { min: 1.0, max: 1000.0 }, "2.0";
+        /// The longest delay.
+        max_delay: Duration = Time { min: 0, max: 365 * DAY }, "1m";
+        /// By what part of it each delay may be shorter or longer, at random.
+        jitter: f64 = Ratio { min: 0.0, max: 1.0 }, "0.0";
     }
 }
 

@@ -9,13 +9,20 @@ use super::problem::Origin;
 use super::setting::Setting;
 use crate::core::{DestinationName, Kind, NameError, PolicyRule};
 
-/// Reads a destination as clients spell it: a bare name is a queue.
+/// Reads a destination as clients spell it: a bare name is a queue, and commas make a list.
 ///
 /// # Errors
 /// When no destination can have that name.
 pub fn destination(text: &str) -> Result<DestinationName, NameError> {
-    let (kind, name) = split_kind(text);
-    DestinationName::new(kind.unwrap_or(Kind::Queue), name)
+    let one = |text: &str| {
+        let (kind, name) = split_kind(text.trim());
+        DestinationName::new(kind.unwrap_or(Kind::Queue), name)
+    };
+    if !text.contains(',') {
+        return one(text);
+    }
+    let parts = text.split(',').map(one).collect::<Result<Vec<_>, _>>()?;
+    DestinationName::composite(&parts)
 }
 
 /// All settings of one destination.

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::check;
+use super::composite::CompositeEntries;
 use super::declared::BASE;
 use super::policy::{self, PolicyEntries};
 use super::problem::{Origin, Problem, Source};
@@ -18,7 +19,7 @@ const ENVIRONMENT_PREFIX: &str = "TIDEGATE__";
 const FILE_SUFFIX: &str = "__FILE";
 
 /// Tables of which there may be any number, in files only.
-pub(super) const LISTS: [&str; 1] = ["policy"];
+pub(super) const LISTS: [&str; 2] = ["policy", "composite"];
 
 /// Where a configuration is read from, the weakest first.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +55,7 @@ pub(super) struct Entry {
 pub(super) struct Entries {
     pub(super) by_key: BTreeMap<String, Entry>,
     pub(super) policies: Vec<PolicyEntries>,
+    pub(super) composites: Vec<CompositeEntries>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -165,8 +167,13 @@ impl Entries {
                 key: item.span(),
                 value: item.span(),
             };
-            let policy = PolicyEntries::gather(self, source, here, table);
-            self.policies.push(policy);
+            if key == "policy" {
+                let policy = PolicyEntries::gather(self, source, here, table);
+                self.policies.push(policy);
+            } else {
+                let composite = CompositeEntries::gather(self, source, here, table);
+                self.composites.push(composite);
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod changes;
 mod check;
+mod composite;
 mod declared;
 mod explain;
 mod kind;
@@ -29,7 +30,8 @@ pub use declared::{
     Anonymous, Auth, Automatic, Broker, DeadLetter, DeadLetterChange, Declare, Destination,
     DestinationChange, Dialect, Disk, Durability, Engine, ErrorMode, Expired, Gc, Groups,
     GroupsChange, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues,
-    NackMode, Protocol, Rebalance, Server, Store, VirtualTopics, WhenFull,
+    NackMode, Protocol, Rebalance, Redelivery, RedeliveryChange, Server, Store, VirtualTopics,
+    WhenFull,
 };
 pub use explain::{Explained, ExplainedSetting, destination};
 pub use load::{Override, Sources};
@@ -38,6 +40,7 @@ pub use problem::Problems;
 pub use sample::sample;
 pub use units::Share;
 
+use crate::core::CompositeDestination;
 use load::{Entries, Reader};
 
 /// Everything that can be set.
@@ -65,10 +68,14 @@ pub struct Settings {
     pub gc: Gc,
     /// Messages that could not be consumed.
     pub dead_letter: DeadLetter,
+    /// How long refused messages wait.
+    pub redelivery: Redelivery,
     /// Message groups.
     pub groups: Groups,
     /// What is otherwise for some destinations, in the order in which it was written.
     pub policies: Vec<Policy>,
+    /// Destinations whose messages go to others.
+    pub composites: Vec<CompositeDestination>,
     /// Virtual topics.
     pub virtual_topics: VirtualTopics,
     /// Mirrored queues.
@@ -133,7 +140,12 @@ impl Settings {
         let declare = Declare::read(reader, "");
         let gc = Gc::read(reader, "");
         let dead_letter = DeadLetter::read(reader, "");
+        let redelivery = Redelivery::read(reader, "");
         let groups = Groups::read(reader, "");
+        let composites = entries.composites.iter();
+        let composites: Vec<_> = composites
+            .map(|composite| composite.read(&mut reader.problems))
+            .collect();
         let policies = entries.policies.iter();
         let policies: Vec<_> = policies
             .map(|policy| policy.read(&mut reader.problems))
@@ -155,8 +167,10 @@ impl Settings {
             declare: declare?,
             gc: gc?,
             dead_letter: dead_letter?,
+            redelivery: redelivery?,
             groups: groups?,
             policies: policies.into_iter().collect::<Option<_>>()?,
+            composites: composites.into_iter().collect::<Option<_>>()?,
             virtual_topics: virtual_topics?,
             mirrored_queues: mirrored_queues?,
             auth: auth?,

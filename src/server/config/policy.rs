@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use super::check::nearest_of;
 use super::declared::{
-    DeadLetterChange, DestinationChange, GroupsChange, PER_DESTINATION, SECTIONS,
+    DeadLetterChange, DestinationChange, GroupsChange, PER_DESTINATION, RedeliveryChange, SECTIONS,
 };
 use super::load::{Entries, Entry, Reader, join, raw};
 use super::problem::{Origin, Problem, Source};
@@ -15,12 +15,13 @@ use super::setting::{Raw, Setting};
 use crate::core::{DestinationName, Kind, Pattern, PolicyChange, PolicyRule};
 
 /// Settings that are of no effect for topics.
-const QUEUES_ONLY: [&str; 6] = [
+const QUEUES_ONLY: [&str; 7] = [
     "destination.prefetch",
     "destination.max_bytes",
     "destination.max_messages",
     "destination.when_full",
     "dead_letter.max_bytes",
+    "redelivery.",
     "groups.",
 ];
 
@@ -38,6 +39,8 @@ pub struct Policy {
     pub destination: DestinationChange,
     /// What it changes of `[dead_letter]`.
     pub dead_letter: DeadLetterChange,
+    /// What it changes of `[redelivery]`.
+    pub redelivery: RedeliveryChange,
     /// What it changes of `[groups]`.
     pub groups: GroupsChange,
 }
@@ -158,6 +161,7 @@ impl PolicyEntries {
         let mut reader = Reader::new(&self.by_key);
         let destination = DestinationChange::read(&mut reader);
         let dead_letter = DeadLetterChange::read(&mut reader);
+        let redelivery = RedeliveryChange::read(&mut reader);
         let groups = GroupsChange::read(&mut reader);
         problems.append(&mut reader.problems);
         let (kind, pattern) = target.ok()?;
@@ -166,6 +170,7 @@ impl PolicyEntries {
             pattern,
             destination: destination?,
             dead_letter: dead_letter?,
+            redelivery: redelivery?,
             groups: groups?,
         })
     }

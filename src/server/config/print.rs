@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::composite::CompositeEntries;
 use super::declared::SECTIONS;
-use super::load::Entries;
+use super::load::{Entries, Entry};
 use super::policy::{self, PolicyEntries};
-use super::setting::{Section, Setting};
+use super::setting::{Raw, Section, Setting, quoted};
 
 /// Every setting with its value; what is not a default says where it was written.
 pub(super) fn print(entries: &Entries) -> String {
@@ -27,6 +28,9 @@ pub(super) fn print(entries: &Entries) -> String {
     }
     for policy in &entries.policies {
         write_policy(&mut out, policy);
+    }
+    for composite in &entries.composites {
+        write_composite(&mut out, composite);
     }
     out.truncate(out.trim_end().len());
     out.push('\n');
@@ -51,7 +55,7 @@ fn write_settings(out: &mut String, entries: &Entries, section: &Section, name: 
 fn write_policy(out: &mut String, policy: &PolicyEntries) {
     let target = policy.target.as_ref().map(|entry| entry.raw.word());
     let target = target.unwrap_or_default();
-    let _ = writeln!(out, "[[policy]]\nmatch = \"{}\"", target.escape_default());
+    let _ = writeln!(out, "[[policy]]\nmatch = {}", quoted(&target));
     for setting in policy::settings() {
         if let Some(entry) = policy.by_key.get(setting.key) {
             let value = setting.kind.toml(&entry.raw.word());
@@ -60,6 +64,29 @@ fn write_policy(out: &mut String, policy: &PolicyEntries) {
         }
     }
     out.push('\n');
+}
+
+fn write_composite(out: &mut String, composite: &CompositeEntries) {
+    let quoted = |entry: &Entry| quoted(&entry.raw.word());
+    let _ = writeln!(out, "[[composite]]");
+    for (key, entry) in &composite.by_key {
+        let value = if let Raw::Bool(value) = entry.raw {
+            value.to_string()
+        } else {
+            quoted(entry)
+        };
+        let line = format!("{key} = {value}");
+        let _ = writeln!(out, "{line:<40} # {}", entry.origin.short());
+    }
+    out.push_str("forward_to = [\n");
+    for branch in &composite.branches {
+        let to = branch.to.as_ref().map(quoted).unwrap_or_default();
+        let _ = match branch.selector.as_ref().map(quoted) {
+            Some(selector) => writeln!(out, "    {{ to = {to}, selector = {selector} }},"),
+            None => writeln!(out, "    {to},"),
+        };
+    }
+    out.push_str("]\n\n");
 }
 
 fn value_of(entries: &Entries, setting: &Setting, name: &str) -> (String, Option<String>) {

@@ -26,6 +26,13 @@ const LISTS: &str = "
 #   match = \"queue://orders.>\"
 #   max_bytes = \"1GiB\"
 #   dead_letter.queue = \"DLQ.{name}\"
+#
+# Destinations that stand for others; with a selector for what it matches only. `forward_only = false`
+# keeps a copy, `send_when_not_matched = true` keeps what nobody else wants.
+# `tidegate routes explain queue://orders` says where a message would go.
+# [[composite]]
+#   name = \"queue://orders\"
+#   forward_to = [\"queue://archive\", { to = \"topic://large\", selector = \"amount > 1000\" }]
 ";
 
 /// The text of the sample file.

@@ -1,6 +1,8 @@
 //! What a setting is: a key, a kind of value, a default and one sentence of help, declared once.
 //! The typed field, the check, the sample file and `--print-config` all come from that declaration.
 
+use std::fmt::Write as _;
+
 /// A value as somebody wrote it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Raw {
@@ -56,8 +58,24 @@ pub(super) trait Spelling: Sync {
 
     /// A value in TOML, from its bare word.
     fn toml(&self, word: &str) -> String {
-        format!("\"{}\"", word.escape_default())
+        quoted(word)
     }
+}
+
+/// Text as TOML has it.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            control if control.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
+            }
+            plain => out.push(plain),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// A kind of value: from what was written to what the program uses.
