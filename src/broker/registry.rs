@@ -114,7 +114,8 @@ impl Registry {
         self.count.fetch_add(1, Ordering::Relaxed);
         let cell = Arc::new(cell);
         self.note_consumer(&cell);
-        self.collection.watch(&cell, shared.clock.now());
+        let now = shared.clock.now();
+        self.collection.watch(&cell, now, &shared.timers);
         self.cells.insert(cell.name.clone(), cell);
     }
 
@@ -224,7 +225,7 @@ impl Registry {
                 let mut own = self.temporary.entry(owner).or_default();
                 own.push(Arc::clone(&cell));
             } else {
-                self.collection.watch(&cell, now);
+                self.collection.watch(&cell, now, &shared.timers);
             }
             self.wildcards.covering(&cell.name, |spanning| {
                 spanning.join(&cell, |id, options, outbox| {
