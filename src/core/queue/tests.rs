@@ -100,6 +100,7 @@ fn changes(effects: &mut Effects) -> Vec<String> {
     effects.persist.drain(..).map(name).collect()
 }
 
+mod life;
 mod more;
 
 #[test]
