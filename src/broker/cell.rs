@@ -52,6 +52,9 @@ pub(super) struct State {
     pub(super) used: Tick,
     /// Whose each subscription is, by its key.
     outboxes: Vec<Option<Arc<Outbox>>>,
+    /// Subscriptions of wildcards, which get their part again when the destination comes back: they
+    /// keep nothing alive.
+    guests: Vec<SubscriptionKey>,
     /// Connections whose sends this destination has refused for now.
     waiting: Vec<Arc<Outbox>>,
     /// Connections that pause until its consumers have caught up.
@@ -144,6 +147,7 @@ impl Cell {
             declared: false,
             used: Tick(0),
             outboxes: Vec::new(),
+            guests: Vec::new(),
             waiting: Vec::new(),
             pausing: Vec::new(),
         };
@@ -189,6 +193,7 @@ impl Cell {
         let mut effects = Effects::default();
         let mut state = self.state.lock();
         let key = state.subscribe(now, id, options, outbox, &mut effects);
+        state.guests.push(key);
         debug_assert!(
             effects.is_empty(),
             "there is nothing that it could be given"
@@ -213,6 +218,8 @@ impl Cell {
                 Destination::Queue(queue) => queue.end(effects),
                 Destination::Topic(topic) => topic.end(effects),
             }
+            state.outboxes = Vec::new();
+            state.guests = Vec::new();
             let mut waiting = std::mem::take(&mut state.waiting);
             waiting.append(&mut state.pausing);
             Some(waiting)
@@ -421,8 +428,14 @@ impl State {
         Some(outbox.connection())
     }
 
+    /// Notes that a subscription is here because of a wildcard.
+    pub(super) fn note_guest(&mut self, key: SubscriptionKey) {
+        self.guests.push(key);
+    }
+
     /// Forgets whose a subscription was, if it is gone.
     pub(super) fn release(&mut self, key: SubscriptionKey) {
+        self.guests.retain(|guest| *guest != key);
         if let Some(place) = self.outboxes.get_mut(key.0 as usize) {
             *place = None;
         }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::cell::{Cell, Work};
 use super::registry::Death;
 use super::shared::Shared;
+use super::timers::Timers;
 use crate::core::{DestinationId, Now, Tick};
 
 /// How many are looked at in one step.
@@ -35,10 +36,17 @@ impl Collection {
     }
 
     /// Looks at a destination from time to time.
-    pub(super) fn watch(&self, cell: &Arc<Cell>, now: Now) {
+    pub(super) fn watch(&self, cell: &Arc<Cell>, now: Now, timers: &Timers) {
         if let Some(after) = self.after {
             let at = (now.tick.after(after), cell.id);
-            self.due.lock().insert(at, Arc::downgrade(cell));
+            let first = {
+                let mut due = self.due.lock();
+                due.insert(at, Arc::downgrade(cell));
+                due.len() == 1
+            };
+            if first {
+                timers.nudge();
+            }
         }
     }
 
@@ -82,7 +90,7 @@ impl Collection {
             shared
                 .registry
                 .remove(&cell, Death::Idle, shared, work, |state| {
-                    let idle = state.destination.is_idle() && cell.has_settled();
+                    let idle = state.is_idle() && cell.has_settled();
                     if state.declared {
                         again = None;
                     } else if idle {

@@ -55,7 +55,7 @@ impl Broker {
         let deleted = Work::run(&self.shared, now, |work| {
             let registry = &self.shared.registry;
             registry.remove(&cell, Death::Deleted, &self.shared, work, |state| {
-                !state.destination.is_in_use() && cell.has_settled()
+                !state.is_in_use() && cell.has_settled()
             })
         });
         if deleted {
@@ -104,8 +104,8 @@ impl Broker {
         self.with_queue(name, |now, queue, effects| queue.let_go(now, effects))
     }
 
-    /// Removes destinations that nobody has used for long, a few in each call. Returns whether there
-    /// may be more that are due.
+    /// Removes destinations that nobody has used for long, a few in each call, for brokers put together
+    /// without threads. Returns whether there may be more that are due.
     pub fn collect(&self) -> bool {
         let now = self.shared.clock.now();
         Work::run(&self.shared, now, |work| {

@@ -117,7 +117,8 @@ impl Registry {
         self.count.fetch_add(1, Ordering::Relaxed);
         let cell = Arc::new(cell);
         self.note_consumer(&cell);
-        self.collection.watch(&cell, shared.clock.now());
+        let now = shared.clock.now();
+        self.collection.watch(&cell, now, &shared.timers);
         self.cells.insert(cell.name.clone(), Arc::clone(&cell));
         if self.durables.cover(&cell.name) {
             cell.route();
@@ -238,6 +239,7 @@ impl Registry {
 
     /// The destination of that name, made for this reason if it is not there.
     pub(super) fn make(&self, name: &DestinationName, birth: Birth, shared: &Shared) -> Arc<Cell> {
+        let mut born = false;
         let entry = self.cells.entry(name.clone()).or_insert_with(|| {
             self.count.fetch_add(1, Ordering::Relaxed);
             let id = DestinationId(self.next_id.fetch_add(1, Ordering::Relaxed));
@@ -260,23 +262,23 @@ impl Registry {
                 let mut own = self.temporary.entry(owner).or_default();
                 own.push(Arc::clone(&cell));
             } else {
-                self.collection.watch(&cell, now);
+                self.collection.watch(&cell, now, &shared.timers);
             }
             self.wildcards.covering(&cell.name, |spanning| {
                 spanning.join(&cell, |id, options, outbox| {
                     Some(cell.admit(now, id, options, outbox))
                 });
             });
-            let cause = birth.word();
-            metrics::life::created(name.kind(), cause);
-            if name.is_temporary() {
-                tracing::debug!(target: "tidegate::destination", %name, cause, "created");
-            } else {
-                tracing::info!(target: "tidegate::destination", %name, cause, "created");
-            }
+            born = true;
             cell
         });
-        Arc::clone(&entry)
+        let cell = Arc::clone(&entry);
+        drop(entry);
+        if born {
+            tell("created", &cell.name, birth.word());
+            metrics::life::created(name.kind(), birth.word());
+        }
+        cell
     }
 
     /// Removes a destination, if `may` says so under its lock. Returns whether it did.
@@ -296,19 +298,16 @@ impl Registry {
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.durables.forget(cell);
+        self.wildcards
+            .covering(&cell.name, |spanning| spanning.leave(cell));
         if let Some(topic) = self.rules.topic_of(&cell.name) {
             self.consumers.remove_if_mut(&topic, |_, queues| {
                 queues.retain(|other| !Arc::ptr_eq(other, cell));
                 queues.is_empty()
             });
         }
-        let cause = death.word();
-        metrics::life::removed(cell.name.kind(), cause);
-        if cell.name.is_temporary() {
-            tracing::debug!(target: "tidegate::destination", name = %cell.name, cause, "removed");
-        } else {
-            tracing::info!(target: "tidegate::destination", name = %cell.name, cause, "removed");
-        }
+        tell("removed", &cell.name, death.word());
+        metrics::life::removed(cell.name.kind(), death.word());
         true
     }
 
@@ -326,5 +325,14 @@ impl Registry {
             .iter()
             .map(|entry| Arc::clone(entry.value()))
             .collect()
+    }
+}
+
+/// Tells the log what became of a destination, and why. Temporary ones come and go all the time.
+fn tell(what: &str, name: &DestinationName, cause: &str) {
+    if name.is_temporary() {
+        tracing::debug!(target: "tidegate::destination", %name, cause, "{what}");
+    } else {
+        tracing::info!(target: "tidegate::destination", %name, cause, "{what}");
     }
 }

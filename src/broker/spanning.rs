@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
 use super::outbox::Outbox;
@@ -37,9 +37,11 @@ pub(super) struct Spanning {
 /// The parts of a subscription.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    /// By their numbers.
-    pub(super) list: Vec<Part>,
-    joined: FxHashSet<DestinationId>,
+    /// By their numbers; `None` where its destination has ended.
+    pub(super) list: Vec<Option<Part>>,
+    /// Numbers that are free.
+    free: Vec<usize>,
+    joined: FxHashMap<DestinationId, usize>,
     /// It has ended, or never began: no further ones.
     closed: bool,
 }
@@ -91,8 +93,8 @@ impl Spanning {
         ) -> Option<SubscriptionKey>,
     ) -> bool {
         let mut parts = self.parts.lock();
-        let number = parts.list.len();
-        if parts.closed || number >= MOST_PARTS || !parts.joined.insert(cell.id) {
+        let number = parts.free.last().copied().unwrap_or(parts.list.len());
+        if parts.closed || number >= MOST_PARTS || parts.joined.contains_key(&cell.id) {
             return true;
         }
         let share = Share::new(&self.window, DeliveryTag((number as u64) << TAG_BITS));
@@ -101,22 +103,39 @@ impl Spanning {
             ..self.options.clone()
         };
         let Some(key) = subscribe(self.id, options, &self.outbox) else {
-            parts.joined.remove(&cell.id);
             return false;
         };
-        parts.list.push(Part {
-            cell: Arc::clone(cell),
-            key,
-            share,
-            name: Arc::new(cell.name.clone()),
-        });
+        if parts.free.pop().is_none() {
+            parts.list.push(None);
+        }
+        parts.joined.insert(cell.id, number);
+        if let Some(place) = parts.list.get_mut(number) {
+            *place = Some(Part {
+                cell: Arc::clone(cell),
+                key,
+                share,
+                name: Arc::new(cell.name.clone()),
+            });
+        }
         true
     }
 
+    /// A destination has ended, and nothing of it is unsettled: its part is over.
+    pub(super) fn leave(&self, cell: &Cell) {
+        let mut parts = self.parts.lock();
+        if let Some(number) = parts.joined.remove(&cell.id)
+            && let Some(place) = parts.list.get_mut(number)
+        {
+            *place = None;
+            parts.free.push(number);
+        }
+    }
+
     /// Ends it: no destination gets a part any more. Returns those that have one.
-    pub(super) fn close(&self) -> Vec<Part> {
+    pub(super) fn close(&self) -> Vec<Option<Part>> {
         let mut parts = self.parts.lock();
         parts.closed = true;
+        parts.free = Vec::new();
         std::mem::take(&mut parts.list)
     }
 

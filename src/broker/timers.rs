@@ -1,7 +1,8 @@
 //! When destinations want to be called. A destination says so only when that becomes earlier; one that
 //! is called too early says again when.
 //!
-//! A value first: `step` does what is due. In production a thread calls it when the time has come.
+//! A value first: `step` does what is due. In production a thread calls it when the time has come, and
+//! looks from time to time for destinations that nobody uses any more.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -12,6 +13,9 @@ use parking_lot::{Condvar, Mutex};
 use super::cell::{Cell, Destination, Work};
 use super::shared::Shared;
 use crate::core::{Effects, Now, Tick};
+
+/// How often, at most, it is looked for destinations that nobody uses, in milliseconds.
+const COLLECT_EVERY: u64 = 1_000;
 
 /// The calls to be made.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ struct Inner {
     /// By time, then in the order in which they were asked for.
     calls: BTreeMap<(Tick, u64), Weak<Cell>>,
     asked: u64,
+    /// There may be something else to wait for.
+    nudged: bool,
     stopped: bool,
 }
 
@@ -39,6 +45,12 @@ impl Timers {
         if earliest.is_none_or(|earliest| at < earliest) {
             self.news.notify_one();
         }
+    }
+
+    /// Lets the thread look once more what it waits for.
+    pub(super) fn nudge(&self) {
+        self.inner.lock().nudged = true;
+        self.news.notify_one();
     }
 
     /// When the next call is due.
@@ -69,18 +81,24 @@ impl Timers {
 
     /// The thread: makes calls until the broker stops.
     pub(super) fn run(&self, shared: &Weak<Shared>) {
+        let mut collected = Tick(0);
         loop {
             let Some(shared) = shared.upgrade() else {
                 return;
             };
             self.step(&shared);
+            let collect_at = collect(&shared, &mut collected);
             let clock = shared.clock.clone();
             drop(shared);
             let mut inner = self.inner.lock();
             if inner.stopped {
                 return;
             }
-            match inner.calls.first_key_value().map(|((at, _), _)| *at) {
+            if std::mem::take(&mut inner.nudged) {
+                continue;
+            }
+            let call_at = inner.calls.first_key_value().map(|((at, _), _)| *at);
+            match call_at.into_iter().chain(collect_at).min() {
                 None => self.news.wait(&mut inner),
                 Some(Tick(at)) => {
                     let left = at.saturating_sub(clock.now().tick.0);
@@ -98,6 +116,23 @@ impl Timers {
         self.inner.lock().stopped = true;
         self.news.notify_one();
     }
+}
+
+/// Removes some of the destinations that nobody uses any more. Returns when to look again.
+fn collect(shared: &Shared, collected: &mut Tick) -> Option<Tick> {
+    let now = shared.clock.now();
+    let collection = shared.registry.collection();
+    let due = |collected: Tick| {
+        let deadline = collection.deadline();
+        deadline.map(|at| at.max(collected.after(COLLECT_EVERY)))
+    };
+    if due(*collected).is_some_and(|at| at <= now.tick) {
+        if Work::run(shared, now, |work| collection.step(shared, work, now)) {
+            return Some(now.tick);
+        }
+        *collected = now.tick;
+    }
+    due(*collected)
 }
 
 impl Destination {

@@ -42,9 +42,6 @@ const DISK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is looked whether the store has failed.
 const FAILURE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether destinations have been idle for long enough.
-const COLLECT_INTERVAL: Duration = Duration::from_secs(1);
-
 /// How often the recorder of metrics tidies up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -144,7 +141,6 @@ impl Server {
         };
         server.watch_disk(settings);
         server.watch_store();
-        server.collect(settings);
         let protocol_metrics = Arc::new(ProtocolMetrics::register("stomp"));
         for (name, listener, socket) in sockets.listeners {
             let address = local_address(&socket)?;
@@ -237,23 +233,6 @@ impl Server {
                 if let Some(cause) = broker.failure() {
                     connections.fail_all(&cause);
                     return;
-                }
-            }
-        });
-    }
-
-    /// Removes destinations that nobody uses any more, from time to time and a few at once.
-    fn collect(&mut self, settings: &Settings) {
-        if !settings.gc.enabled {
-            return;
-        }
-        let broker = Arc::clone(&self.broker);
-        self.serving.spawn(async move {
-            let mut interval = tokio::time::interval(COLLECT_INTERVAL);
-            loop {
-                interval.tick().await;
-                while broker.collect() {
-                    tokio::task::yield_now().await;
                 }
             }
         });

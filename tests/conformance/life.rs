@@ -89,6 +89,54 @@ fn an_idle_destination_is_removed_and_comes_back_when_it_is_used() {
     assert_eq!(found[0].body, b"y");
 }
 
+/// A monitor of everything keeps nothing alive, and sees what comes back from its first message on.
+#[test]
+fn a_wildcard_keeps_nothing_alive_and_a_list_does() {
+    for kind in ["queue", "topic"] {
+        let mut world = World::new();
+        let names = ["a", "b", "c"].map(|name| format!("/{kind}/{name}"));
+        let client = world.connect(Version::V1_2);
+        let all = consumer(&mut world, &format!("/{kind}/>"));
+        let list = consumer(&mut world, &format!("/{kind}/a,/{kind}/none.*"));
+        let exists = |world: &World, name: &str| {
+            let name = if kind == "queue" {
+                queue(name)
+            } else {
+                topic(name)
+            };
+            world.broker.exists(&name)
+        };
+        for round in 0..3 {
+            for name in &names {
+                granted(&mut world, client, send(name).with_body(b"x"));
+            }
+            let mut seen = world.drain(all);
+            for frame in seen
+                .iter()
+                .chain(&world.drain(list))
+                .cloned()
+                .collect::<Vec<_>>()
+            {
+                let to = if seen.contains(&frame) { all } else { list };
+                if frame.get("destination") == Some(names[2].as_str()) {
+                    continue;
+                }
+                granted(&mut world, to, ack_id(&frame));
+            }
+            seen.retain(|frame| frame.get("destination") == Some(names[2].as_str()));
+            pass(&mut world, IDLE * 2);
+            assert!(exists(&world, "a"), "the list names it");
+            assert!(!exists(&world, "b"), "{round}");
+            assert!(exists(&world, "c"), "a delivery of it is unsettled");
+            for frame in seen {
+                granted(&mut world, all, ack_id(&frame));
+            }
+            pass(&mut world, IDLE * 2);
+            assert!(!exists(&world, "c"), "{round}");
+        }
+    }
+}
+
 #[test]
 fn each_send_is_use() {
     let mut world = World::new();

@@ -61,6 +61,7 @@ impl Sim {
         for client in &mut self.clients {
             client.peer.reading = true;
         }
+        self.resume_all();
         for _ in 0..1000 {
             self.quiet();
             if self.broker().failure().is_some() {

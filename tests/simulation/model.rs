@@ -275,7 +275,8 @@ impl Model {
                 message.copy.waiting = Some(event);
             }
         }
-        message.durable |= durable && message.persistent;
+        // The receipt is about what was sent, not about the dead letter that it may be by now.
+        message.durable |= durable && message.sent_persistent;
     }
 
     pub fn never(&mut self, number: Number) {

@@ -189,6 +189,7 @@ impl Sim {
                 };
                 self.disk.fail_next(how);
             }
+            997.. if self.scenario.fleeting => self.pause_or_resume(),
             _ => {}
         }
         self.observe(None);
@@ -209,6 +210,30 @@ impl Sim {
         let gone = before - there(self);
         self.trace(|| format!("{gone} destinations are removed"));
         self.model.collected += gone;
+    }
+
+    /// An operator holds back what a queue gives out, or lets it go on.
+    fn pause_or_resume(&mut self) {
+        let place = self.rng.usize(..self.scenario.queues);
+        let pause = self.rng.bool();
+        self.trace(|| format!("pause q{place}: {pause}"));
+        let name = DestinationName::queue(&self.model.places[place].1).unwrap();
+        // It may not be there.
+        let _ = if pause {
+            self.broker().pause(&name)
+        } else {
+            self.broker().resume(&name)
+        };
+    }
+
+    /// No queue is held back any more.
+    pub fn resume_all(&mut self) {
+        for place in 0..self.scenario.queues {
+            let name = DestinationName::queue(&self.model.places[place].1).unwrap();
+            let _ = self.broker().resume(&name);
+        }
+        self.model.event += 1;
+        self.observe(None);
     }
 
     fn someone_leaves(&mut self) {

@@ -1,25 +1,27 @@
 //! What queues and topics are both asked.
 
-use super::Destination;
+use super::{Destination, State};
 use crate::core::{Effects, Message, Refusal, SubscriptionKey};
 
-impl Destination {
-    /// Whether somebody has something to do with it.
+impl State {
+    /// Whether somebody has something to do with the destination.
     pub(in crate::broker) fn is_in_use(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.is_in_use(),
-            Self::Topic(topic) => topic.is_in_use(),
+        match &self.destination {
+            Destination::Queue(queue) => queue.is_in_use(self.guests.len()),
+            Destination::Topic(topic) => topic.is_in_use(self.guests.len()),
         }
     }
 
-    /// Whether nothing is lost if it goes.
+    /// Whether nothing is lost if the destination goes.
     pub(in crate::broker) fn is_idle(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.is_idle(),
-            Self::Topic(topic) => !topic.is_in_use(),
+        match &self.destination {
+            Destination::Queue(queue) => queue.is_idle(self.guests.len()),
+            Destination::Topic(_) => !self.is_in_use(),
         }
     }
+}
 
+impl Destination {
     /// Lets the store know it although it holds nothing.
     pub(in crate::broker) fn declare(&mut self, effects: &mut Effects) -> bool {
         match self {

@@ -112,7 +112,7 @@ impl Connection {
         let ended = shared
             .registry
             .remove(cell, Death::Deleted, &shared, work, |state| {
-                !state.destination.is_in_use() && cell.has_settled()
+                !state.is_in_use() && cell.has_settled()
             });
         if !ended && !cell.is_gone() {
             return Err(Refusal::DurableInUse(durable.definition.name.clone()));

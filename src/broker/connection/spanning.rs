@@ -168,8 +168,14 @@ impl Connection {
             while let Some(cell) = next {
                 let joined = spanning.join(&cell, |id, options, outbox| {
                     let (key, _) = cell.with(&shared, work, None, |state, effects, _| {
-                        let live = state.enter(now);
-                        live.then(|| state.subscribe(now, id, options, outbox, effects))
+                        if !state.enter(now) {
+                            return None;
+                        }
+                        let key = state.subscribe(now, id, options, outbox, effects);
+                        if !named.contains(&cell.name) {
+                            state.note_guest(key);
+                        }
+                        Some(key)
                     });
                     key
                 });
@@ -193,7 +199,10 @@ impl Connection {
                 continue;
             };
             let parts = span.spanning.parts();
-            let part = parts.list.get(part_of(delivery.tag));
+            let part = parts
+                .list
+                .get(part_of(delivery.tag))
+                .and_then(Option::as_ref);
             delivery.concrete = part.map(|part| Arc::clone(&part.name));
             drop(parts);
             delivery.tag = span.note(delivery.tag);
@@ -278,7 +287,7 @@ impl Connection {
             return Vec::new();
         };
         let parts = span.spanning.parts();
-        let part = |(number, tags): (usize, Tags)| Some((parts.list.get(number)?.clone(), tags));
+        let part = |(number, tags): (usize, Tags)| Some((parts.list.get(number)?.clone()?, tags));
         found.into_iter().filter_map(part).collect()
     }
 
@@ -300,7 +309,7 @@ impl Connection {
                 break;
             }
             let number = (from + step) % count;
-            if let Some(part) = parts.list.get(number)
+            if let Some(Some(part)) = parts.list.get(number)
                 && part.share.take_starved()
             {
                 span.turn = number + 1;
@@ -312,7 +321,7 @@ impl Connection {
     /// The client takes deliveries again.
     pub(super) fn resume_spanning(&self, work: &mut Work, now: Now, id: SubscriptionId) {
         if let Some(span) = self.spans.get(&id) {
-            for part in &span.spanning.parts().list {
+            for part in span.spanning.parts().list.iter().flatten() {
                 resume(&self.shared, work, now, part);
             }
         }
@@ -321,7 +330,7 @@ impl Connection {
     /// Lets all parts of all such subscriptions take nothing more.
     pub(super) fn pause_spanning(&self, work: &mut Work) {
         for span in self.spans.values() {
-            for part in &span.spanning.parts().list {
+            for part in span.spanning.parts().list.iter().flatten() {
                 part.cell.with(&self.shared, work, None, |state, _, _| {
                     state.destination.pause(part.key);
                 });
@@ -342,6 +351,7 @@ impl Connection {
         self.shared.registry.wildcards().remove(&span.spanning);
         let oldest = written.and_then(|written| span.oldest(written));
         for (number, part) in span.spanning.close().into_iter().enumerate() {
+            let Some(part) = part else { continue };
             let failed = oldest.filter(|tag| part_of(*tag) == number);
             unsubscribe(&self.shared, work, now, &part.cell, part.key, failed);
         }

@@ -1,9 +1,11 @@
-//! Many threads at once: destinations come to life while a wildcard subscription reads.
+//! Many threads at once: destinations come to life, and go, while a wildcard subscription reads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::thread::{Builder, JoinHandle, Thread, current, park};
+use std::time::Duration;
 
-use super::super::{Broker, BrokerConfig, BrokerLimits, Connection, Routing, StoreConfig};
+use super::super::{Broker, BrokerConfig, BrokerLimits, Connection, Life, Routing, StoreConfig};
 use super::*;
 use crate::core::{
     AckMode, BodyKind, Completion, ConnectionId, DestinationPolicy, Encoded, Form, Message,
@@ -22,7 +24,10 @@ fn config() -> BrokerConfig {
         policy: DestinationPolicy::default(),
         policies: Vec::new(),
         routing: Routing::default(),
-        life: super::super::Life::default(),
+        life: Life {
+            collect_after: Some(Duration::ZERO),
+            ..Life::default()
+        },
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,
         memory_slow_at: 0.8,
@@ -63,11 +68,11 @@ fn ask(connection: &mut Connection, broker: &Broker, request: Request) -> Vec<Co
     completions
 }
 
-/// Sends to destinations most of which nobody has heard of.
+/// Sends to destinations most of which are not there.
 fn send_all(broker: &Broker, kind: Kind, sender: u64) {
     let mut connection = broker.connect();
     for number in 0..EACH {
-        let name = format!("t.{}.{sender}", number / 3);
+        let name = format!("t.{}.{sender}", number / 3 % 5);
         let request = Request::Send {
             destination: DestinationName::new(kind, &name).unwrap(),
             message: Arc::new(message(connection.id(), number)),
@@ -149,9 +154,26 @@ fn many_threads_make_destinations_and_a_wildcard_misses_nothing_and_holds_no_mor
                 start(move || send_all(&broker, kind, sender))
             })
             .collect();
+        let over = Arc::new(AtomicBool::new(false));
+        let collector = {
+            let (broker, over) = (Arc::clone(&broker), Arc::clone(&over));
+            start(move || {
+                while !over.load(Ordering::SeqCst) {
+                    broker.collect();
+                }
+            })
+        };
         for thread in senders.into_iter().chain([receiver]) {
             thread.join().unwrap();
         }
+        over.store(true, Ordering::SeqCst);
+        collector.join().unwrap();
+        while broker.collect_at().is_some() {
+            broker.collect();
+        }
+        let totals = broker.totals();
+        let destinations = totals.queues.destinations + totals.topics.destinations;
+        assert_eq!(destinations, 0, "a wildcard keeps nothing alive");
         broker.shutdown().unwrap();
     }
 }

@@ -4,22 +4,23 @@
 use super::super::effect::Effects;
 use super::super::persist::Persist;
 use super::super::time::Now;
-use super::{Queue, Reserved, signed};
+use super::{Queue, Reserved, Slots, Turns, signed};
 
 impl Queue {
-    /// Whether somebody has something to do with it: a subscription, or a transaction under way.
-    pub fn is_in_use(&self) -> bool {
-        self.subscriptions.len() > 0 || self.unsettled > 0 || self.pending.has_reserved()
+    /// Whether somebody has something to do with it: a subscription, or a transaction under way. So many
+    /// of its subscriptions are guests, which come back with it.
+    pub fn is_in_use(&self, guests: usize) -> bool {
+        self.subscriptions.len() > guests || self.unsettled > 0 || self.pending.has_reserved()
     }
 
     /// Whether nothing is lost if it goes: it is empty, and nobody has anything to do with it.
-    pub fn is_idle(&self) -> bool {
+    pub fn is_idle(&self, guests: usize) -> bool {
         let fetching = self.aside.as_ref().is_some_and(|a| a.fetching.is_some());
-        let busy = self.is_in_use() || self.is_stopped() || self.paging || fetching;
+        let busy = self.is_in_use(guests) || self.is_stopped() || self.paging || fetching;
         !busy && self.ready_count() == 0
     }
 
-    /// Ends it, with all that waits in it. Subscriptions must have ended before. The store hears of it
+    /// Ends it, with all that waits in it. Subscriptions but guests must have ended before. The store hears of it
     /// at once, or with the last message that a transaction under way had a place for.
     pub fn end(&mut self, effects: &mut Effects) {
         let count = self.ready_count();
@@ -34,6 +35,13 @@ impl Queue {
         self.delayed = None;
         self.pending.clear();
         self.paging = false;
+        for (_, subscription) in self.subscriptions.iter_mut() {
+            subscription.shares_credit();
+        }
+        self.subscriptions = Slots::default();
+        self.ring = Turns::default();
+        self.exclusive = None;
+        self.picky = 0;
         self.forget(effects);
     }
 

@@ -101,6 +101,7 @@ fn changes(effects: &mut Effects) -> Vec<String> {
 }
 
 mod ends;
+mod life;
 mod more;
 
 #[test]

@@ -3,6 +3,7 @@
 //! A subscription that keeps up is given each message as it comes. One that does not falls behind the
 //! topic's log and reads from there at its own pace; it slows down nobody else.
 
+mod life;
 mod log;
 mod settle;
 
@@ -103,21 +104,6 @@ impl Topic {
     /// Subscriptions that can be given messages or still hold some.
     pub fn subscription_count(&self) -> usize {
         self.readers.len()
-    }
-
-    /// Whether somebody has something to do with it.
-    pub fn is_in_use(&self) -> bool {
-        self.readers.len() > 0 || self.unsettled > 0
-    }
-
-    /// Ends it. Subscriptions must have ended before, so that nothing is kept for anybody.
-    pub fn end(&mut self, effects: &mut Effects) {
-        effects.tally.memory_delta -= signed(self.log.bytes());
-        self.log = Log::default();
-        if std::mem::take(&mut self.defined) {
-            let destination = self.id;
-            effects.persist.push(Persist::Undefine { destination });
-        }
     }
 
     /// Lets the store know it although it holds nothing. Returns whether that is news.
