@@ -262,7 +262,7 @@ fn send_and_recv_work_and_say_how_they_end() {
         out.lines().map(str::to_owned).collect::<Vec<_>>(),
         (1..=250).map(|n| n.to_string()).collect::<Vec<_>>()
     );
-    let (code, _, error) = run(&["send", "--url", &url, "/temp-queue/x", "y"]);
+    let (code, _, error) = run(&["send", "--url", &url, "/reply-queue/x", "y"]);
     assert_eq!(code, 4, "{error}");
     assert!(error.contains("not-supported"), "{error}");
     let (code, _, error) = run(&["send", "--url", "http://x", "/queue/a", "y"]);
