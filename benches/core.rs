@@ -51,6 +51,7 @@ fn message(number: u64, bytes: &bytes::Bytes) -> Arc<Message> {
             body_length: 1024,
         },
         sent_to: None,
+        job: None,
         provenance: None,
     })
 }

@@ -51,6 +51,7 @@ fn message(number: u64) -> Arc<Message> {
             body_length: u32::try_from(BODY).unwrap(),
         },
         sent_to: None,
+        job: None,
         provenance: None,
     })
 }

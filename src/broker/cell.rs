@@ -20,8 +20,8 @@ use super::routing::Rules;
 use super::shared::Shared;
 use crate::core::{
     ConnectionId, DestinationId, DestinationName, DestinationPolicy, Effects, Forward, Now,
-    PageReader, PageRequest, Persist, Priority, Queue, Request, Sequence, StoredPage,
-    SubscribeOptions, SubscriptionId, SubscriptionKey, Tick, Topic,
+    PageReader, PageRequest, Priority, Queue, Request, Sequence, StoredPage, SubscribeOptions,
+    SubscriptionId, SubscriptionKey, Tick, Topic,
 };
 use crate::store::Durable;
 
@@ -111,7 +111,7 @@ impl Work {
         self.wakers.extend(waker);
     }
 
-    fn forward(&mut self, shared: &Shared, now: Now, forward: Forward) {
+    pub(super) fn forward(&mut self, shared: &Shared, now: Now, forward: Forward) {
         let pressed = shared.flow.pressed();
         let mut forward = Some(forward);
         while let Some(target) = forward.as_ref().map(|forward| &forward.target) {
@@ -126,8 +126,7 @@ impl Work {
                     }
                     Destination::Topic(topic) => {
                         topic.publish(now, &forward.message, pressed, effects);
-                        let remove = forward.remove.map(|at| Persist::Remove { at });
-                        effects.persist.extend(remove);
+                        effects.persist.extend(forward.with);
                     }
                 }
             });

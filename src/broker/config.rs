@@ -81,6 +81,8 @@ impl Default for Life {
 pub struct BrokerLimits {
     /// How many destinations there may be.
     pub destinations: usize,
+    /// How many messages may wait to be delivered later.
+    pub scheduled: usize,
     /// Bytes of deliveries that wait for one connection before its subscriptions are paused.
     pub outbound_bytes: usize,
     /// Bytes of requests of one connection that wait for room before it is not read from any more.
@@ -101,6 +103,7 @@ impl Default for BrokerLimits {
     fn default() -> Self {
         Self {
             destinations: 100_000,
+            scheduled: 2_000_000,
             outbound_bytes: 4 << 20,
             parked_bytes: 1 << 20,
             full_timeout: Duration::from_secs(10),

@@ -4,12 +4,14 @@
 //! lock. A send that finds no room is parked, and what follows it waits behind it, except for
 //! settlements and ends of subscriptions, which make room.
 
+mod answer;
 mod arriving;
 mod commit;
 mod durable;
 mod parking;
 mod requests;
 mod routed;
+mod scheduling;
 mod spanning;
 mod staging;
 

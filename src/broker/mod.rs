@@ -23,6 +23,7 @@ mod recovery;
 mod registry;
 mod routes;
 mod routing;
+mod scheduler;
 mod shared;
 mod spanning;
 mod timers;
@@ -42,6 +43,7 @@ use flow::Flow;
 use pager::Pager;
 use policies::PolicyTable;
 use registry::Registry;
+use scheduler::Scheduler;
 use shared::Shared;
 use timers::Timers;
 
@@ -120,12 +122,15 @@ impl Broker {
         mut store: Box<dyn Store>,
         clock: Clock,
     ) -> Result<Self, BrokerError> {
-        let found = store.recover()?;
+        let mut found = store.recover()?;
         let reader = store.reader();
         let metrics = Metrics::register(store.engine(), clock.now().wall);
         metrics.show_store(store.size());
         let observer = Arc::new(metrics.clone());
         let writer = Arc::new(Writer::new(store, config.durability, observer));
+        let jobs = recovery::jobs(config, &mut found);
+        // No connection has this number: it counts them from 0.
+        let sender = ConnectionId(u64::from(found.starts) << 32 | u64::from(u32::MAX));
         let shared = Arc::new(Shared {
             clock,
             policies: PolicyTable::new(config.policy.clone(), config.policies.clone()),
@@ -136,6 +141,7 @@ impl Broker {
             reader,
             pager: Arc::new(Pager::default()),
             timers: Arc::new(Timers::default()),
+            scheduler: Scheduler::new(jobs, config.limits.scheduled, sender),
             metrics,
             lost_letters: LostLetters::default(),
             read_failed: false.into(),
@@ -187,6 +193,7 @@ impl Broker {
         let mut totals = Totals {
             memory_messages: self.shared.flow.memory_used(),
             memory_limit: self.shared.flow.memory_limit(),
+            scheduled: self.shared.scheduler.count() as u64,
             ..Totals::default()
         };
         (totals.disk_free, totals.disk_free_limit) = self.shared.flow.disk();

@@ -1,9 +1,12 @@
 //! From what the store remembers to destinations in memory.
 
 use super::cell::{Cell, Destination};
+use super::config::BrokerConfig;
 use super::shared::Shared;
-use crate::core::{DestinationName, Effects, Kind, Persist, Queue, RecoveredQueue, Topic};
-use crate::store::RecoveredDestination;
+use crate::core::{
+    DestinationName, Effects, Jobs, Keep, Kind, Persist, Queue, RecoveredQueue, Topic,
+};
+use crate::store::{Recovered, RecoveredDestination};
 
 /// Brings destinations back. Messages stay on disk until somebody wants them, so this takes time in
 /// proportion to the destinations, not to the messages.
@@ -34,7 +37,7 @@ fn bring_back(
     effects: &mut Effects,
 ) -> Destination {
     let name: DestinationName = recovered.name.clone();
-    let policy = shared.policies.of(&name);
+    let policy = shared.policies.of(&name.origin());
     match name.kind() {
         Kind::Queue => {
             let found = RecoveredQueue {
@@ -57,4 +60,20 @@ fn bring_back(
             recovered.last_position,
         )),
     }
+}
+
+/// Takes the schedule out of what the store remembers, or makes one.
+pub(super) fn jobs(config: &BrokerConfig, found: &mut Recovered) -> Jobs {
+    let stored = config.policy.keep == Keep::All;
+    let place = found
+        .destinations
+        .iter()
+        .position(|known| known.name.is_schedule());
+    if let Some(place) = place {
+        let known = found.destinations.swap_remove(place);
+        return Jobs::recovered(known.id, stored, known.last_position);
+    }
+    let id = found.next_destination_id;
+    found.next_destination_id = id.next();
+    Jobs::new(id, stored)
 }

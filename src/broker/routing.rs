@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::shared::Shared;
+use super::transaction::Sending;
 use crate::core::{
     Composites, ConnectionId, DestinationName, Kind, Message, Refusal, VirtualTopics,
 };
@@ -125,4 +126,33 @@ pub(super) fn targets(
         }
     }
     Ok(targets)
+}
+
+/// Where a message goes that is sent to a destination, each with the message as it is to arrive there: a
+/// copy says what it was sent to.
+pub(super) fn sendings(
+    shared: &Shared,
+    by: ConnectionId,
+    destination: &DestinationName,
+    message: &Arc<Message>,
+) -> Result<Vec<Sending>, Refusal> {
+    let parts = destination.parts();
+    let names = parts
+        .as_deref()
+        .unwrap_or(std::slice::from_ref(destination));
+    let found = targets(shared, by, names, message)?;
+    let mut copy = None;
+    let each = found.into_iter().map(|(cell, named)| {
+        if named && parts.is_none() {
+            return (cell, Arc::clone(message));
+        }
+        let copy = copy.get_or_insert_with(|| {
+            Arc::new(Message {
+                sent_to: Some(Box::new(destination.clone())),
+                ..message.as_ref().clone()
+            })
+        });
+        (cell, Arc::clone(copy))
+    });
+    Ok(each.collect())
 }

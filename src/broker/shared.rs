@@ -11,6 +11,7 @@ use super::metrics::Metrics;
 use super::pager::Pager;
 use super::policies::PolicyTable;
 use super::registry::Registry;
+use super::scheduler::Scheduler;
 use super::timers::Timers;
 use crate::store::{Reader, StoreError, Writer};
 
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) reader: Arc<dyn Reader>,
     pub(super) pager: Arc<Pager>,
     pub(super) timers: Arc<Timers>,
+    pub(super) scheduler: Scheduler,
     pub(super) metrics: Metrics,
     /// Dead letters that made room for others.
     pub(super) lost_letters: LostLetters,

@@ -17,6 +17,12 @@ use crate::core::{Effects, Now, Tick};
 /// How often, at most, it is looked for destinations that nobody uses, in milliseconds.
 const COLLECT_EVERY: u64 = 1_000;
 
+/// So many steps in a row are made before others are looked after.
+const STEPS: u32 = 1000;
+
+/// When something is tried again that could not be done, in milliseconds.
+const AGAIN: u64 = 20;
+
 /// The calls to be made.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
@@ -76,7 +82,7 @@ impl Timers {
                 });
             });
         }
-        done
+        shared.scheduler.step(shared) || done
     }
 
     /// The thread: makes calls until the broker stops.
@@ -86,8 +92,16 @@ impl Timers {
             let Some(shared) = shared.upgrade() else {
                 return;
             };
-            self.step(&shared);
+            let mut busy = 0;
+            while self.step(&shared) && busy < STEPS {
+                busy += 1;
+            }
             let collect_at = collect(&shared, &mut collected);
+            let now = shared.clock.now();
+            let job_at = shared.scheduler.next(now);
+            // One that is due and could not be sent on is tried again in a moment.
+            let again = now.tick.after(if busy < STEPS { AGAIN } else { 0 });
+            let job_at = job_at.map(|at| if at <= now.tick { again } else { at });
             let clock = shared.clock.clone();
             drop(shared);
             let mut inner = self.inner.lock();
@@ -98,7 +112,7 @@ impl Timers {
                 continue;
             }
             let call_at = inner.calls.first_key_value().map(|((at, _), _)| *at);
-            match call_at.into_iter().chain(collect_at).min() {
+            match call_at.into_iter().chain(collect_at).chain(job_at).min() {
                 None => self.news.wait(&mut inner),
                 Some(Tick(at)) => {
                     let left = at.saturating_sub(clock.now().tick.0);

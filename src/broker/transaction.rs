@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::cell::Cell;
-use crate::core::{Message, Reserved, Sequence, SubscriptionId, SubscriptionKey, Tick, Token};
+use crate::core::{
+    Message, Position, Reserved, Sequence, SubscriptionId, SubscriptionKey, Tick, Token,
+};
 
 /// A subscription with deliveries that a transaction settles.
 pub(super) type Settling = (SubscriptionId, Arc<Cell>, SubscriptionKey);
@@ -16,6 +18,8 @@ pub(super) type Sending = (Arc<Cell>, Arc<Message>);
 pub(super) struct UnitOfWork {
     pub(super) opened: Tick,
     pub(super) sends: Vec<Sending>,
+    /// Messages that are to be sent on later.
+    pub(super) jobs: Vec<Arc<Message>>,
     /// Subscriptions with deliveries that it settles, each once.
     pub(super) settles: Vec<Settling>,
     pub(super) operations: usize,
@@ -27,6 +31,7 @@ impl UnitOfWork {
         Self {
             opened,
             sends: Vec::new(),
+            jobs: Vec::new(),
             settles: Vec::new(),
             operations: 0,
             bytes: 0,
@@ -43,6 +48,8 @@ pub(super) struct Commit {
     /// It is durable once the log is durable up to here.
     pub(super) until: Sequence,
     pub(super) sends: Vec<Placing>,
+    /// Messages that are to be sent on later, each with its place.
+    pub(super) jobs: Vec<(Position, Arc<Message>)>,
     pub(super) settles: Vec<Settling>,
     /// Bytes booked for it.
     pub(super) bytes: usize,

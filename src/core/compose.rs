@@ -99,7 +99,58 @@ impl Composition<'_> {
                 body_length: u32::try_from(self.body.len()).unwrap_or(u32::MAX),
             },
             sent_to: None,
+            job: None,
             provenance: None,
+        }
+    }
+}
+
+/// A header line as it is to be in an encoded message. The value holds nothing that is escaped.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    name: &'static str,
+    value: String,
+}
+
+impl Line {
+    pub(super) fn new(name: &'static str, value: String) -> Self {
+        Self { name, value }
+    }
+
+    pub(super) fn number(name: &'static str, value: u64) -> Self {
+        Self::new(name, value.to_string())
+    }
+}
+
+impl Encoded {
+    /// The same with these lines, in place of those of their names.
+    pub(super) fn edited(&self, lines: &[Line]) -> Self {
+        let start = (self.body_start as usize).min(self.bytes.len());
+        let (head, body) = self.bytes.split_at_checked(start).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 64 * lines.len());
+        for Line { name, value } in lines {
+            line(&mut bytes, name, value);
+        }
+        let replaced = |old: &&[u8]| {
+            lines.iter().any(|Line { name, .. }| {
+                let behind = old.strip_prefix(name.as_bytes());
+                behind.is_some_and(|behind| behind.starts_with(b":"))
+            })
+        };
+        let old = head
+            .split(|byte| *byte == b'\n')
+            .filter(|old| !old.is_empty());
+        for old in old.filter(|old| !replaced(old)) {
+            bytes.extend_from_slice(old);
+            bytes.push(b'\n');
+        }
+        bytes.push(b'\n');
+        let body_start = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(body);
+        Self {
+            bytes: Bytes::from(bytes),
+            body_start,
+            ..*self
         }
     }
 }

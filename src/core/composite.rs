@@ -220,6 +220,7 @@ mod tests {
                 ..Encoded::default()
             },
             sent_to: None,
+            job: None,
             provenance: None,
         }
     }

@@ -189,6 +189,7 @@ pub(super) fn revive(message: &Message, now: Timestamp) -> Option<(DestinationNa
         persistent: provenance.was_persistent,
         expiration,
         encoded,
+        job: None,
         provenance: None,
         ..message.clone()
     };

@@ -45,6 +45,8 @@ enum Space {
     Temporary,
     /// What waits for a durable subscription, which the name defines.
     Durable,
+    /// What is to be sent on later.
+    Schedule,
 }
 
 impl DestinationName {
@@ -132,6 +134,20 @@ impl DestinationName {
         })
     }
 
+    /// Where what is to be sent on later waits.
+    pub fn schedule() -> Self {
+        Self {
+            kind: Kind::Queue,
+            space: Space::Schedule,
+            name: "jobs".into(),
+        }
+    }
+
+    /// Whether it is where what is to be sent on later waits.
+    pub fn is_schedule(&self) -> bool {
+        self.space == Space::Schedule
+    }
+
     /// What defines the durable subscription that the queue is for.
     pub(super) fn definition(&self) -> Option<&str> {
         self.is_durable().then_some(&*self.name)
@@ -213,6 +229,7 @@ impl fmt::Display for DestinationName {
         match self.space {
             Space::Plain => write!(f, "{word}://{}", self.name),
             Space::Temporary => write!(f, "temp-{word}://{}", self.name),
+            Space::Schedule => write!(f, "schedule://{}", self.name),
             Space::Durable => {
                 let mut parts = self.name.split('\u{1f}');
                 let (client, name) = (parts.next(), parts.next());

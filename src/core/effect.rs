@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::delivery::Delivery;
 use super::destination::DestinationName;
 use super::id::Position;
-use super::message::{Message, Priority, StoredAt};
+use super::message::{Message, Priority};
 use super::persist::Persist;
 use super::time::Tick;
 
@@ -43,8 +43,9 @@ pub struct Forward {
     pub target: DestinationName,
     /// The message, as it is to arrive.
     pub message: Arc<Message>,
-    /// Its old place in the store, to be removed in the very change that puts it in the new one.
-    pub remove: Option<StoredAt>,
+    /// What becomes durable in the very change that puts it in its new place: that it has left the old
+    /// one, mostly.
+    pub with: Vec<Persist>,
 }
 
 /// A page of messages that a destination wants from the store.

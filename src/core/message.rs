@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::destination::DestinationName;
 use super::id::{DestinationId, MessageId, Position};
+use super::schedule::Job;
 use super::time::Timestamp;
 
 /// JMS priority, 0 to 9; 4 when the sender named none.
@@ -134,6 +135,8 @@ pub struct Message {
     pub encoded: Encoded,
     /// What it was sent to, if that is another destination than the one that holds it.
     pub sent_to: Option<Box<DestinationName>>,
+    /// When and where it is to be sent on, while it waits for that.
+    pub job: Option<Box<Job>>,
     /// Set once it has been dead-lettered.
     pub provenance: Option<Box<Provenance>>,
 }
@@ -159,6 +162,7 @@ impl Message {
                 body_length: 0,
             },
             sent_to: None,
+            job: None,
             provenance: None,
         }
     }

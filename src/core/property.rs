@@ -202,6 +202,7 @@ mod tests {
                 "message-id:ID-1-1\ndestination:/queue/a.b\ntype:order\ncolour:blue\nreply-to:/topic/x",
             ),
             sent_to: None,
+            job: None,
             provenance: None,
         };
         let state = DeliveryState {

@@ -90,6 +90,7 @@ fn limits(settings: &Settings) -> BrokerLimits {
     let limits = &settings.limits;
     BrokerLimits {
         destinations: count(limits.max_destinations),
+        scheduled: count(limits.max_scheduled),
         outbound_bytes: size(limits.outbound_buffer),
         parked_bytes: size(limits.inbound_parked),
         full_timeout: limits.full_timeout,

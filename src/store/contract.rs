@@ -27,7 +27,6 @@ const EVERYTHING: PageLimit = PageLimit {
 
 /// A message that is told from others by its number, of so many bytes.
 pub(super) fn message(number: u64, size: usize) -> Message {
-    let priority = i64::try_from(number % 10).unwrap();
     Message {
         id: MessageId {
             connection: ConnectionId(7),
@@ -35,7 +34,7 @@ pub(super) fn message(number: u64, size: usize) -> Message {
         },
         timestamp: Timestamp(number),
         expiration: None,
-        priority: Priority::clamped(priority),
+        priority: Priority::clamped(i64::try_from(number % 10).unwrap()),
         persistent: true,
         body_kind: BodyKind::Bytes,
         grouped: false,
@@ -46,6 +45,7 @@ pub(super) fn message(number: u64, size: usize) -> Message {
             body_length: u32::try_from(size).unwrap(),
         },
         sent_to: None,
+        job: None,
         provenance: None,
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::FormatError;
 use super::bytes::{Input, put_text};
 use crate::core::{
-    BodyKind, ConnectionId, DeliveryState, DestinationName, Encoded, Form, Kind, Message,
+    BodyKind, ConnectionId, DeliveryState, DestinationName, Encoded, Form, Job, Kind, Message,
     MessageId, Priority, Provenance, Timestamp,
 };
 
@@ -16,13 +16,11 @@ const HAS_PROVENANCE: u8 = 1 << 3;
 const HAS_STATE: u8 = 1 << 4;
 const GROUPED: u8 = 1 << 5;
 const SENT_ELSEWHERE: u8 = 1 << 6;
-const KNOWN_FLAGS: u8 = PERSISTENT
-    | BYTES_BODY
-    | HAS_EXPIRATION
-    | HAS_PROVENANCE
-    | HAS_STATE
-    | GROUPED
-    | SENT_ELSEWHERE;
+/// A second byte of flags follows: most messages need none of them.
+const MORE_FLAGS: u8 = 1 << 7;
+
+const HAS_JOB: u8 = 1;
+const KNOWN_MORE_FLAGS: u8 = HAS_JOB;
 
 const WAS_PERSISTENT: u8 = 1;
 const HAS_LAST_CONSUMER: u8 = 1 << 1;
@@ -38,8 +36,12 @@ pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState)
             | flag(message.provenance.is_some(), HAS_PROVENANCE)
             | flag(has_state, HAS_STATE)
             | flag(message.grouped, GROUPED)
-            | flag(message.sent_to.is_some(), SENT_ELSEWHERE),
+            | flag(message.sent_to.is_some(), SENT_ELSEWHERE)
+            | flag(message.job.is_some(), MORE_FLAGS),
     );
+    if message.job.is_some() {
+        out.push(HAS_JOB);
+    }
     out.push(message.priority.get());
     out.push(message.encoded.form as u8);
     out.extend_from_slice(&message.id.connection.0.to_le_bytes());
@@ -53,6 +55,9 @@ pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState)
     }
     if let Some(name) = &message.sent_to {
         encode_name(out, name);
+    }
+    if let Some(job) = &message.job {
+        encode_job(out, job);
     }
     if let Some(provenance) = &message.provenance {
         encode_provenance(out, provenance);
@@ -68,10 +73,15 @@ pub(super) fn encode(out: &mut Vec<u8>, message: &Message, state: DeliveryState)
 /// Reads a message off the front. Its bytes are copied, so that it keeps nothing else alive.
 pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), FormatError> {
     let flags = input.u8("the flags of a message")?;
-    if flags & !KNOWN_FLAGS != 0 {
-        return Err(value("the flags of a message", flags));
-    }
     let has = |bit: u8| flags & bit != 0;
+    let more = if has(MORE_FLAGS) {
+        input.u8("more flags of a message")?
+    } else {
+        0
+    };
+    if more & !KNOWN_MORE_FLAGS != 0 {
+        return Err(value("more flags of a message", more));
+    }
     let priority = input.u8("a priority")?;
     if usize::from(priority) >= Priority::COUNT {
         return Err(value("a priority", priority));
@@ -98,6 +108,11 @@ pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), 
     } else {
         None
     };
+    let job = if more & HAS_JOB != 0 {
+        Some(Box::new(decode_job(input)?))
+    } else {
+        None
+    };
     let provenance = if has(HAS_PROVENANCE) {
         Some(Box::new(decode_provenance(input)?))
     } else {
@@ -117,6 +132,7 @@ pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), 
         grouped: has(GROUPED),
         encoded: decode_encoded(input, form)?,
         sent_to,
+        job,
         provenance,
     };
     Ok((message, state))
@@ -159,6 +175,32 @@ pub(super) fn decode_state(input: &mut Input<'_>) -> Result<DeliveryState, Forma
         attempts: input.u32("a count of attempts")?,
         redelivered: input.flag("a redelivery flag")?,
         first_failure: input.u64("a first failure")?.checked_sub(1).map(Timestamp),
+    })
+}
+
+fn encode_job(out: &mut Vec<u8>, job: &Job) {
+    encode_name(out, &job.target);
+    for number in [job.due.0, job.delay, job.period] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.extend_from_slice(&job.repeats.to_le_bytes());
+    put_text(out, job.cron.as_deref().unwrap_or_default());
+}
+
+fn decode_job(input: &mut Input<'_>) -> Result<Job, FormatError> {
+    let target = decode_name(input)?;
+    let due = Timestamp(input.u64("when a job is due")?);
+    let delay = input.u64("the delay of a job")?;
+    let period = input.u64("the period of a job")?;
+    let repeats = input.u32("the repeats of a job")?;
+    let cron = input.text("the calendar of a job")?;
+    Ok(Job {
+        target,
+        due,
+        delay,
+        period,
+        repeats,
+        cron: (!cron.is_empty()).then(|| cron.into()),
     })
 }
 
@@ -208,6 +250,7 @@ fn decode_provenance(input: &mut Input<'_>) -> Result<Provenance, FormatError> {
 pub(super) fn encode_name(out: &mut Vec<u8>, name: &DestinationName) {
     out.push(match (name.kind(), name.is_temporary()) {
         _ if name.is_durable() => 4,
+        _ if name.is_schedule() => 5,
         (Kind::Queue, false) => 0,
         (Kind::Topic, false) => 1,
         (Kind::Queue, true) => 2,
@@ -227,6 +270,7 @@ pub(super) fn decode_name(input: &mut Input<'_>) -> Result<DestinationName, Form
         2 => DestinationName::temporary(Kind::Queue, text),
         3 => DestinationName::temporary(Kind::Topic, text),
         4 => DestinationName::durable(text),
+        5 => Ok(DestinationName::schedule()),
         other => return Err(value("the kind of a destination", other)),
     };
     name.map_err(|_| FormatError::Name { what })
@@ -246,6 +290,23 @@ pub(super) mod tests {
     use super::*;
 
     prop_compose! {
+        fn any_job()(
+            target in "[a-z.,]{1,20}",
+            (due, delay, period, repeats) in any::<(u64, u64, u64, u32)>(),
+            cron in proptest::option::of(".{1,20}"),
+        ) -> Job {
+            Job {
+                target: DestinationName::queue(&target).unwrap(),
+                due: Timestamp(due),
+                delay,
+                period,
+                repeats,
+                cron: cron.map(Into::into),
+            }
+        }
+    }
+
+    prop_compose! {
         /// Any message that a session can make.
         pub(in crate::store) fn any_message()(
             (connection, number, timestamp) in any::<(u64, u64, u64)>(),
@@ -255,6 +316,7 @@ pub(super) mod tests {
             head in proptest::collection::vec(any::<u8>(), 0..100),
             body in proptest::collection::vec(any::<u8>(), 0..2000),
             sent_to in proptest::option::of("[a-z.,]{1,20}"),
+            job in proptest::option::of(any_job()),
             dead in proptest::option::of(("[a-z.]{1,20}", ".{0,40}", any::<(u32, u64, u64, bool)>(), 0..u64::MAX, proptest::option::of(".{0,20}"))),
         ) -> Message {
             let mut bytes = head.clone();
@@ -274,6 +336,7 @@ pub(super) mod tests {
                     body_length: u32::try_from(body.len()).unwrap(),
                 },
                 sent_to: sent_to.map(|name| Box::new(DestinationName::topic(&name).unwrap())),
+                job: job.map(Box::new),
                 provenance: dead.map(|(name, cause, (count, first, last, was), expiration, consumer)| {
                     Box::new(Provenance {
                         origin: DestinationName::queue(&name).unwrap(),

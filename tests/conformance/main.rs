@@ -30,6 +30,7 @@ mod redelivery;
 mod refusals;
 mod routing;
 mod say;
+mod schedule;
 mod selectors;
 mod stomp10;
 mod stomp11;

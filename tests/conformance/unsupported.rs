@@ -12,15 +12,6 @@ const T: &str = "/topic/test";
 /// Headers of SEND. The names of the tests of `ActiveMQ` that are about a feature stand before it.
 const SENT_WITH: &[(&str, &str, &str)] = &[
     (
-        "test_send_message_with_delay",
-        "AMQ_SCHEDULED_DELAY",
-        "2000",
-    ),
-    ("schedules", "AMQ_SCHEDULED_PERIOD", "1000"),
-    ("schedules", "AMQ_SCHEDULED_REPEAT", "3"),
-    ("schedules", "AMQ_SCHEDULED_CRON", "* * * * *"),
-    ("schedules", "_AMQ_SCHED_DELIVERY", "1"),
-    (
         "test_transformation_send_xml_object",
         "transformation",
         "jms-object-xml",

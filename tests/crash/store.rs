@@ -58,6 +58,7 @@ fn put(at: StoredAt, size: usize) -> Persist {
                 body_length: u32::try_from(size).unwrap(),
             },
             sent_to: None,
+            job: None,
             provenance: None,
         }),
         state: DeliveryState::default(),

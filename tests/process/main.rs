@@ -19,5 +19,6 @@ mod durable;
 mod hostile;
 mod kill;
 mod policies;
+mod schedule;
 mod start;
 mod wire;

@@ -48,7 +48,10 @@ impl Check {
                     "a dead letter that lives"
                 );
                 assert!(forward.message.provenance.is_some());
-                if let Some(at) = forward.remove {
+                for change in forward.with {
+                    let Persist::Remove { at } = change else {
+                        panic!("{change:?} with a dead letter");
+                    };
                     assert!(self.stored.remove(&at.position).is_some());
                 }
             }

@@ -149,6 +149,7 @@ impl Check {
             grouped: group.is_some(),
             encoded: rules::encoded(group, weight, c, usize::from(b)),
             sent_to: None,
+            job: None,
             provenance: None,
         };
         let (attempts, held, marked) = (0, None, None);

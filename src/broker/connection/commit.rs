@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use super::super::cell::{Cell, Destination, Work};
 use super::super::transaction::{Commit, Placing, Sending, Settling, UnitOfWork};
 use super::Connection;
-use super::requests::answer;
+use super::answer::answer;
 use crate::core::{
     Completion, DestinationId, Done, Message, Now, Persist, Refusal, Reserved, Sequence, Token,
     TransactionId,
@@ -35,6 +35,7 @@ impl Connection {
         self.gather_removals(work, &unit, transaction, &mut changes);
         let UnitOfWork {
             sends,
+            jobs,
             settles,
             bytes,
             ..
@@ -45,6 +46,12 @@ impl Connection {
             .into_iter()
             .filter_map(|sending| self.keep_place(work, now, sending, &mut stored, &mut changes))
             .collect();
+        let scheduler = &self.shared.scheduler;
+        let jobs = jobs.into_iter().map(|message| {
+            let position = scheduler.reserve(&self.shared, &message, &mut changes);
+            (position, message)
+        });
+        let jobs = jobs.collect();
         let mut until = Sequence(0);
         if !changes.is_empty() {
             self.shared.writer.append(&mut changes, &[], None);
@@ -58,6 +65,7 @@ impl Connection {
             token,
             until,
             sends,
+            jobs,
             settles,
             bytes,
         }));
@@ -150,6 +158,11 @@ impl Connection {
         }
         if let Some(transaction) = commit.transaction {
             self.release_spanning(work, now, transaction, true);
+        }
+        for (position, message) in &commit.jobs {
+            self.shared
+                .scheduler
+                .place(&self.shared, *position, message);
         }
         self.release_bytes(work, commit.bytes);
         for Placing {

@@ -2,7 +2,7 @@
 
 use super::super::cell::Work;
 use super::Connection;
-use super::requests::{refuse, request_token};
+use super::answer::{refuse, request_token};
 use crate::core::{Completion, DestinationName, Now, Refusal, Request, Tick};
 
 /// How long a sender pauses at most so that consumers can catch up, in milliseconds.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::cell::{Cell, Destination, State, Work};
 use super::super::spanning::spans;
+use super::answer::{answer, refuse, request_token};
 use super::{Connection, REMEMBERED_CELLS, unsubscribe};
 use crate::core::{
     Completion, DestinationName, Done, Effects, Message, Now, Refusal, Request, Sequence,
@@ -34,6 +35,11 @@ impl Connection {
                 continue;
             }
             match request {
+                Request::Send {
+                    transaction: None,
+                    ref message,
+                    ..
+                } if message.job.is_some() => self.schedule(since, request, completions),
                 Request::Send {
                     transaction: None,
                     ref destination,
@@ -413,9 +419,13 @@ impl Connection {
         match request {
             Request::Send {
                 destination,
+                message,
                 transaction: None,
                 ..
-            } => self.parked.is_empty() && cell.name == *destination && !cell.is_routed(),
+            } => {
+                let here = cell.name == *destination && !cell.is_routed();
+                here && self.parked.is_empty() && message.job.is_none()
+            }
             Request::Settle {
                 subscription,
                 transaction: None,
@@ -443,39 +453,6 @@ impl Connection {
         } else {
             Done::At(sequence)
         }
-    }
-}
-
-pub(super) fn request_token(request: &Request) -> Option<Token> {
-    match request {
-        Request::Send { token, .. }
-        | Request::Subscribe { token, .. }
-        | Request::Unsubscribe { token, .. }
-        | Request::Forget { token, .. }
-        | Request::Settle { token, .. }
-        | Request::Begin { token, .. }
-        | Request::Commit { token, .. }
-        | Request::Abort { token, .. } => *token,
-        Request::Sync { token } => Some(*token),
-    }
-}
-
-pub(super) fn answer(
-    completions: &mut Vec<Completion>,
-    token: Option<Token>,
-    result: Result<Done, Refusal>,
-) {
-    if token.is_some() || result.is_err() {
-        completions.push(Completion { token, result });
-    }
-}
-
-/// Reports a refusal. Nobody needs to hear that a settlement without a token named what is gone: the
-/// session checks what clients name, so it is a delivery that ended on its own.
-pub(super) fn refuse(completions: &mut Vec<Completion>, token: Option<Token>, refusal: Refusal) {
-    let gone = matches!(refusal, Refusal::NoDelivery | Refusal::NoSubscription);
-    if token.is_some() || !gone {
-        answer(completions, token, Err(refusal));
     }
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::super::cell::{Destination, Work};
-use super::super::routing::targets;
+use super::super::routing::sendings;
 use super::super::transaction::{Commit, Sending};
 use super::Connection;
-use super::requests::{answer, refuse};
+use super::answer::{answer, refuse};
 use crate::core::{
     Completion, DestinationName, Done, Message, Now, Refusal, Request, Sequence, SubscribeOptions,
     Tick,
@@ -92,25 +92,7 @@ impl Connection {
         destination: &DestinationName,
         message: &Arc<Message>,
     ) -> Result<Vec<Sending>, Refusal> {
-        let parts = destination.parts();
-        let names = parts
-            .as_deref()
-            .unwrap_or(std::slice::from_ref(destination));
-        let found = targets(&self.shared, self.id, names, message)?;
-        let mut copy = None;
-        let each = found.into_iter().map(|(cell, named)| {
-            if named && parts.is_none() {
-                return (cell, Arc::clone(message));
-            }
-            let copy = copy.get_or_insert_with(|| {
-                Arc::new(Message {
-                    sent_to: Some(Box::new(destination.clone())),
-                    ..message.as_ref().clone()
-                })
-            });
-            (cell, Arc::clone(copy))
-        });
-        Ok(each.collect())
+        sendings(&self.shared, self.id, destination, message)
     }
 
     fn admit_to_all(
@@ -178,6 +160,7 @@ impl Connection {
             token: None,
             until,
             sends: Vec::new(),
+            jobs: Vec::new(),
             settles: Vec::new(),
             bytes: 0,
         }));

@@ -6,7 +6,7 @@ use super::super::cell::{Destination, Work};
 use super::super::spanning::Part;
 use super::super::transaction::{Sending, Settling, UnitOfWork};
 use super::Connection;
-use super::requests::answer;
+use super::answer::answer;
 use crate::core::{
     Completion, DestinationName, Done, Message, Now, Outcome, Refusal, Request, SubscriptionId,
     Tags, TransactionId,
@@ -79,6 +79,13 @@ impl Connection {
         message: Arc<Message>,
         transaction: TransactionId,
     ) -> Result<(), Refusal> {
+        if message.job.is_some() {
+            self.may_schedule(destination, &message)?;
+            let bytes = message.footprint();
+            self.grow(transaction, 1, bytes)?.jobs.push(message);
+            self.book(bytes);
+            return Ok(());
+        }
         let sends = self.sends_to(destination, message)?;
         for (cell, message) in sends.iter().filter(|(cell, _)| cell.rejects()) {
             cell.look(|destination| destination.refuses(message))?;
@@ -86,10 +93,13 @@ impl Connection {
         let bytes = sends.iter().map(|(_, message)| message.footprint()).sum();
         let unit = self.grow(transaction, sends.len(), bytes)?;
         unit.sends.extend(sends);
-        self.shared
-            .flow
-            .book(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.book(bytes);
         Ok(())
+    }
+
+    fn book(&self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.shared.flow.book(bytes);
     }
 
     /// Where a message goes, and as what.

@@ -268,6 +268,7 @@ pub struct Metrics {
     groups_waiting: Gauge,
     memory_used: Gauge,
     memory_limit: Gauge,
+    scheduled: Gauge,
     disk_free: Gauge,
     disk_free_limit: Gauge,
     store_bytes: StoreBytes,
@@ -305,6 +306,7 @@ impl Metrics {
             groups_waiting: names::MESSAGE_GROUPS.gauge(&["waiting"]),
             memory_used: names::MEMORY_USED.gauge(&["messages"]),
             memory_limit: names::MEMORY_LIMIT.gauge(&[]),
+            scheduled: names::MESSAGES_SCHEDULED.gauge(&[]),
             disk_free: names::DISK_FREE.gauge(&[]),
             disk_free_limit: names::DISK_FREE_LIMIT.gauge(&[]),
             store_bytes: StoreBytes::make(|kind| names::STORE_BYTES.gauge(&[kind])),
@@ -355,6 +357,7 @@ impl Metrics {
         set(&self.groups_waiting, totals.groups_waiting);
         set(&self.memory_used, totals.memory_messages);
         set(&self.memory_limit, totals.memory_limit);
+        set(&self.scheduled, totals.scheduled);
         set(&self.disk_free, totals.disk_free);
         set(&self.disk_free_limit, totals.disk_free_limit);
     }

@@ -154,6 +154,8 @@ names! {
         "Messages that are delivered and not settled.";
     MESSAGES_READY_BYTES = "tidegate_messages_ready_bytes", G, Bytes, ["type"],
         "Bytes of the messages that wait for a consumer.";
+    MESSAGES_SCHEDULED = "tidegate_messages_scheduled", G, Count, [],
+        "Messages that wait to be delivered later.";
     MESSAGE_GROUPS = "tidegate_message_groups", G, Count, ["state"],
         "Message groups that have a consumer (assigned), and that have messages in line (waiting).";
     MESSAGE_SIZE = "tidegate_message_size_bytes", H(&BYTES), Bytes, ["protocol"],

@@ -24,6 +24,8 @@ pub struct Totals {
     pub groups_assigned: u64,
     /// Message groups that have messages in line.
     pub groups_waiting: u64,
+    /// Messages that wait to be delivered later.
+    pub scheduled: u64,
     /// Bytes of messages in memory.
     pub memory_messages: u64,
     /// The memory budget in bytes.

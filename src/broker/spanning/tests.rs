@@ -50,6 +50,7 @@ fn message(connection: ConnectionId, number: u64) -> Message {
             body_length: 1,
         },
         sent_to: None,
+        job: None,
         provenance: None,
     }
 }

@@ -84,9 +84,7 @@ impl Queue {
     ) {
         self.takes_dead_letters |= forward.message.provenance.is_some();
         self.admit(now, forward.message, pressed, effects);
-        effects
-            .persist
-            .extend(forward.remove.map(|at| Persist::Remove { at }));
+        effects.persist.extend(forward.with);
         self.make_room(now, effects);
         self.check_invariants();
     }

@@ -5,6 +5,7 @@ use super::super::destination::DestinationName;
 use super::super::effect::{Effects, Forward, SubscriptionKey};
 use super::super::message::{DeliveryState, Message, StoredAt};
 use super::super::pending::Entry;
+use super::super::persist::Persist;
 use super::super::time::Now;
 use super::{Queue, signed};
 
@@ -98,7 +99,10 @@ impl Queue {
         effects.forwards.push(Forward {
             target: queue,
             message: dead_letter(message, &self.name.origin(), end, ttl),
-            remove,
+            with: remove
+                .into_iter()
+                .map(|at| Persist::Remove { at })
+                .collect(),
         });
     }
 }

@@ -7,6 +7,7 @@ use super::super::effect::{Effects, Forward};
 use super::super::id::Position;
 use super::super::message::Message;
 use super::super::pending::Taken;
+use super::super::persist::Persist;
 use super::super::time::Now;
 use super::aside::Place;
 use super::{Queue, signed};
@@ -43,7 +44,12 @@ impl Queue {
         effects.forwards.push(Forward {
             target,
             message: revived,
-            remove: stored.then(|| self.at(position)),
+            with: stored
+                .then(|| Persist::Remove {
+                    at: self.at(position),
+                })
+                .into_iter()
+                .collect(),
         });
         true
     }

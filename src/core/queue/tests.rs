@@ -47,6 +47,7 @@ fn message(number: u64) -> Message {
         grouped: false,
         encoded: Encoded::default(),
         sent_to: None,
+        job: None,
         provenance: None,
     }
 }
@@ -292,7 +293,7 @@ fn a_failed_message_is_delivered_again_at_once_and_dies_after_six_redeliveries()
         destination: DestinationId(1),
         position: Position(1),
     };
-    assert_eq!(forward.remove, Some(at));
+    assert_eq!(forward.with, [Persist::Remove { at }]);
     assert!(
         !changes(&mut effects).contains(&"remove 1".to_owned()),
         "the forward removes it"

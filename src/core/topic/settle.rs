@@ -223,7 +223,7 @@ impl Topic {
         effects.forwards.push(Forward {
             target: queue,
             message: dead_letter(message, &self.name, end, ttl),
-            remove: None,
+            with: Vec::new(),
         });
     }
 }

@@ -15,6 +15,7 @@ mod heart_beat;
 mod large;
 mod receipts;
 mod refusal;
+mod schedule;
 mod send;
 mod session;
 mod settle;

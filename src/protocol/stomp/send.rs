@@ -12,11 +12,12 @@ use super::destination::{self, Purpose as For};
 use super::dialect::is_multicast;
 use super::receipts::Purpose;
 use super::refusal::{Refused, shown};
+use super::schedule;
 use super::session::{Peer, value};
 use super::subscribe::is_transformation;
 use crate::codec::stomp::{Frame, Headers, Version, escape, needs_escape, number};
 use crate::core::{
-    BodyKind, DestinationName, Encoded, Form, Message, MessageId, Now, Priority, Request,
+    BodyKind, DestinationName, Encoded, Form, Job, Message, MessageId, Now, Priority, Request,
     Timestamp, TransactionId,
 };
 use crate::protocol::Code;
@@ -32,6 +33,7 @@ const GROUP_NAME_MAX: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Draft {
     destination: DestinationName,
+    job: Option<Box<Job>>,
     transaction: Option<TransactionId>,
     receipt: Option<Box<[u8]>>,
     timestamp: Timestamp,
@@ -55,6 +57,7 @@ struct Known<'a> {
     length_given: bool,
     kind: Option<BodyKind>,
     grouped: bool,
+    schedule: schedule::Asked,
     multicast: bool,
     /// A temporary destination that is to be replied to.
     reply_to: Option<std::borrow::Cow<'a, [u8]>>,
@@ -120,7 +123,11 @@ impl Peer {
             connection: self.id,
             number: self.last_message,
         };
+        // What the broker itself has sent on is not delayed once more.
+        let fresh = headers.raw(b"scheduledJobId").is_none();
+        let job = known.schedule.job(now.wall, &destination).filter(|_| fresh);
         let draft = Draft {
+            job: job.map(Box::new),
             transaction,
             receipt: self.receipt(headers),
             timestamp: known.timestamp.map_or(now.wall, Timestamp),
@@ -175,6 +182,7 @@ impl Peer {
                 body_length: u32::try_from(body_length).unwrap_or(u32::MAX),
             },
             sent_to: None,
+            job: draft.job,
             provenance: None,
         };
         let token = match (draft.transaction, draft.receipt) {
@@ -313,6 +321,7 @@ fn read_headers<'a>(
             | b"JMSXDeliveryCount"
             | b"JMSRedelivered"
             | b"JMSXGroupFirstForConsumer" => {}
+            _ if is_schedule(name) && known.schedule.take(name, &header.value())? => {}
             _ => {
                 let value = header.value();
                 check_property(name, &value, headers, &mut known)?;
@@ -412,20 +421,16 @@ fn check_property(
         {
             "a transformation"
         }
-        b"AMQ_SCHEDULED_DELAY"
-        | b"AMQ_SCHEDULED_PERIOD"
-        | b"AMQ_SCHEDULED_REPEAT"
-        | b"AMQ_SCHEDULED_CRON"
-        | b"AMQ_SCHEDULED_TIME"
-        | b"_AMQ_SCHED_DELIVERY"
-        | b"x-delay"
-        | b"x-opt-delivery-delay"
-        | b"x-opt-delivery-time" => "a delayed delivery",
         b"_AMQ_DUPL_ID" => "duplicate detection",
         b"ActiveMQ.Retain" if value == b"true" => "a retained message",
         _ => return Ok(()),
     };
     Err(Refused::unbuilt(name, what))
+}
+
+/// Whether a header may ask for a delivery at another time. Most do not begin so.
+fn is_schedule(name: &[u8]) -> bool {
+    matches!(name.first(), Some(b'A' | b'_' | b'x'))
 }
 
 /// Whether a message belongs to a group. An empty name is none.

@@ -274,6 +274,8 @@ section! {
         full_timeout: Duration = Time { min: 0, max: HOUR }, "10s";
         /// Queues and topics.
         max_destinations: u32 = Count { min: 1, max: 100_000_000 }, "100000";
+        /// Messages that wait to be delivered later.
+        max_scheduled: u32 = Count { min: 1, max: 100_000_000 }, "2000000";
         /// Temporary queues and topics of one connection.
         max_temporary_per_connection: u32 = Count { min: 1, max: 1_000_000 }, "1000";
     }

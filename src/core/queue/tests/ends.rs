@@ -82,8 +82,7 @@ impl Rig {
         }
         for forward in std::mem::take(&mut self.effects.forwards) {
             self.ends(forward.message.id.number, End::Retried);
-            self.log
-                .extend(forward.remove.map(|at| Persist::Remove { at }));
+            self.log.extend(forward.with);
         }
         for change in std::mem::take(&mut self.effects.persist) {
             match &change {

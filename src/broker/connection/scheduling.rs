@@ -1,0 +1,46 @@
+//! Sending what is to be delivered later.
+
+use super::super::routing::sendings;
+use super::Connection;
+use super::answer::{answer, refuse};
+use crate::core::{Completion, DestinationName, Done, Message, Refusal, Request, Tick};
+
+impl Connection {
+    /// Schedules a message. What it is sent to is made now: that it cannot be is better heard today.
+    pub(super) fn schedule(
+        &mut self,
+        since: Tick,
+        request: Request,
+        completions: &mut Vec<Completion>,
+    ) {
+        let Request::Send {
+            destination,
+            message,
+            token,
+            ..
+        } = &request
+        else {
+            return;
+        };
+        if let Err(refusal) = self.may_schedule(destination, message) {
+            return refuse(completions, *token, refusal);
+        }
+        if let Err(refusal) = self.admit(message) {
+            return self.park_full(refusal, since, request);
+        }
+        let waiter = token.map(|_| self.waiter());
+        let scheduler = &self.shared.scheduler;
+        let change = scheduler.add(&self.shared, message, waiter.as_ref());
+        let done = change.map_or(Done::Now, |sequence| self.done(sequence));
+        answer(completions, *token, Ok(done));
+    }
+
+    pub(super) fn may_schedule(
+        &self,
+        destination: &DestinationName,
+        message: &std::sync::Arc<Message>,
+    ) -> Result<(), Refusal> {
+        sendings(&self.shared, self.id, destination, message)?;
+        self.shared.scheduler.refuses().map_or(Ok(()), Err)
+    }
+}
