@@ -113,3 +113,95 @@ impl Job {
         Fired { message, to, next }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::id::ConnectionId;
+    use super::*;
+
+    fn job(delay: u64, period: u64, repeats: u32, cron: Option<&str>) -> Job {
+        Job {
+            target: DestinationName::queue("q").unwrap(),
+            due: Timestamp(0),
+            delay,
+            period,
+            repeats,
+            cron: cron.map(Into::into),
+        }
+    }
+
+    fn message(timestamp: u64, expiration: Option<u64>) -> Message {
+        Message {
+            timestamp: Timestamp(timestamp),
+            expiration: expiration.map(Timestamp),
+            ..Message::empty()
+        }
+    }
+
+    fn fire(job: &Job, (due, times): (u64, u32), now: u64) -> Fired {
+        let again = MessageId {
+            connection: ConnectionId(9),
+            number: 1,
+        };
+        let message = message(0, None);
+        let due = (Timestamp(due), times);
+        job.fire(&message, Position(4), due, Timestamp(now), again)
+    }
+
+    #[test]
+    fn a_delay_comes_before_a_period() {
+        let first = |job: Job| job.first(Timestamp(100)).map(|at| at.0);
+        assert_eq!(first(job(5, 70, 2, None)), Some(105));
+        assert_eq!(first(job(0, 70, 2, None)), Some(170));
+        assert_eq!(first(job(5, 70, 2, Some("* * * * *"))), Some(60_000));
+        assert_eq!(first(job(0, 0, 0, Some("0 0 31 2 *"))), None);
+    }
+
+    #[test]
+    fn a_series_goes_on_from_when_it_was_due_and_makes_up_for_one() {
+        let series = job(0, 10, 2, None);
+        let next = |times, now| fire(&series, (100, times), now).next.map(|at| at.0);
+        assert_eq!(next(0, 100), Some(110));
+        assert_eq!(
+            next(1, 104),
+            Some(110),
+            "what was late by less than a period"
+        );
+        assert_eq!(next(1, 500), Some(510), "what was missed");
+        assert_eq!(next(2, 100), None, "the last time");
+    }
+
+    #[test]
+    fn what_comes_more_than_once_has_an_identity_of_its_own_each_time() {
+        let once = fire(&job(5, 0, 0, None), (5, 0), 5);
+        assert_eq!(once.message.id, MessageId::default());
+        let series = fire(&job(5, 0, 1, None), (5, 0), 5);
+        assert_eq!(series.message.id.connection, ConnectionId(9));
+        let id = series.message.encoded.property(b"message-id");
+        assert_eq!(id.as_deref(), Some("ID-9-1".as_bytes()));
+        let job = series.message.encoded.property(b"scheduledJobId");
+        assert_eq!(job.as_deref(), Some(b"4".as_slice()));
+    }
+
+    #[test]
+    fn the_time_to_live_begins_when_it_is_sent_on() {
+        let due = (Timestamp(60), 0);
+        let message = message(10, Some(30));
+        let job = job(50, 0, 0, None);
+        let fired = job.fire(&message, Position(1), due, Timestamp(70), message.id);
+        assert_eq!(fired.message.expiration, Some(Timestamp(90)));
+        let told = fired.message.encoded.property(b"expires");
+        assert_eq!(told.as_deref(), Some(b"90".as_slice()));
+    }
+
+    #[test]
+    fn a_tick_of_the_calendar_begins_a_series_if_there_is_one() {
+        let tick = fire(&job(0, 0, 0, Some("* * * * *")), (60_000, 0), 60_000);
+        assert_eq!((tick.message.job.is_some(), tick.to.name()), (false, "q"));
+        assert_eq!(tick.next, Some(Timestamp(120_000)));
+        let series = fire(&job(5, 7, 1, Some("* * * * *")), (60_000, 0), 60_000);
+        assert!(series.to.is_schedule());
+        let job = series.message.job.as_deref().unwrap();
+        assert_eq!((job.cron.as_ref(), job.due), (None, Timestamp(60_005)));
+    }
+}

@@ -244,3 +244,110 @@ impl Jobs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jobs(stored: bool) -> Jobs {
+        Jobs::new(DestinationId(3), stored)
+    }
+
+    fn message() -> Arc<Message> {
+        Arc::new(Message::empty())
+    }
+
+    fn add(jobs: &mut Jobs, due: u64) -> (Position, Vec<Persist>) {
+        let mut changes = Vec::new();
+        let (position, change) = jobs.reserve(&message(), &mut changes);
+        assert_eq!(change.is_some(), jobs.stored);
+        jobs.place(position, &message(), Timestamp(due));
+        (position, changes)
+    }
+
+    #[test]
+    fn jobs_are_due_in_the_order_of_their_times() {
+        let mut jobs = jobs(false);
+        let [later, soon] = [20, 10].map(|due| add(&mut jobs, due).0);
+        assert_eq!(jobs.next(), Some(Timestamp(10)));
+        assert_eq!(jobs.due(Timestamp(9)), None);
+        assert_eq!(jobs.due(Timestamp(10)).unwrap().0.id, soon);
+        jobs.fired(soon, Some(Timestamp(30)));
+        assert_eq!(jobs.due(Timestamp(50)).unwrap().0.id, later);
+        jobs.fired(later, None);
+        let last = jobs.due(Timestamp(50)).unwrap().0;
+        assert_eq!((last.id, last.times), (soon, 1));
+        assert_eq!((jobs.len(), jobs.state(later)), (1, None));
+    }
+
+    #[test]
+    fn the_store_hears_of_all_that_happens_to_a_job() {
+        let mut jobs = jobs(true);
+        let (one, changes) = add(&mut jobs, 10);
+        assert!(matches!(
+            changes.as_slice(),
+            [Persist::Define { .. }, Persist::Put { .. }]
+        ));
+        let (two, changes) = add(&mut jobs, 10);
+        assert!(matches!(changes.as_slice(), [Persist::Put { .. }]));
+        let again = jobs.fired(one, Some(Timestamp(20)));
+        let Some(Persist::Returned { state, .. }) = again else {
+            panic!("{again:?}");
+        };
+        assert_eq!(
+            (state.deliveries, state.first_failure),
+            (1, Some(Timestamp(20)))
+        );
+        assert!(matches!(jobs.end(two), Some(Persist::Remove { .. })));
+        assert_eq!(jobs.end(two), None, "it is over");
+    }
+
+    #[test]
+    fn messages_beyond_the_window_are_left_to_the_store() {
+        let mut jobs = jobs(true);
+        let most = WINDOW / message().footprint() as u64;
+        let ids: Vec<_> = (0..=most).map(|due| add(&mut jobs, due).0).collect();
+        assert!(jobs.bytes() <= WINDOW);
+        let late = jobs.due(Timestamp(most)).unwrap();
+        assert!(late.1.is_some(), "the first one is in memory");
+        for id in &ids[..ids.len() - 1] {
+            jobs.end(*id);
+        }
+        assert_eq!(jobs.bytes(), 0);
+        assert_eq!(jobs.due(Timestamp(most)).unwrap().1, None);
+    }
+
+    #[test]
+    fn jobs_of_before_the_start_are_read_unless_they_have_ended_meanwhile() {
+        let job = |position, deliveries, first_failure| StoredMessage {
+            position: Position(position),
+            message: Arc::new(Message {
+                job: Some(Box::new(super::super::Job {
+                    target: DestinationName::queue("q").unwrap(),
+                    due: Timestamp(10),
+                    delay: 0,
+                    period: 1,
+                    repeats: 3,
+                    cron: None,
+                })),
+                ..Message::empty()
+            }),
+            state: DeliveryState {
+                deliveries,
+                first_failure,
+                ..DeliveryState::default()
+            },
+        };
+        let mut jobs = Jobs::recovered(DestinationId(3), true, Position(2));
+        assert_eq!(jobs.unread(), Some(Position(0)));
+        jobs.read(&[job(1, 0, None)], Some(Position(2)));
+        jobs.end(Position(1));
+        let (new, changes) = add(&mut jobs, 5);
+        assert_eq!((new, changes.len()), (Position(3), 1));
+        let page = [job(1, 0, None), job(2, 2, Some(Timestamp(40)))];
+        jobs.read(&page, None);
+        assert_eq!((jobs.len(), jobs.unread()), (2, None));
+        let known = jobs.state(Position(2)).unwrap();
+        assert_eq!((known.due, known.times), (Timestamp(40), 2));
+    }
+}
