@@ -92,10 +92,15 @@ impl Work {
     pub(super) fn run<R>(shared: &Shared, now: Now, task: impl FnOnce(&mut Self) -> R) -> R {
         let mut work = SPARE.with(RefCell::take).unwrap_or_default();
         let result = task(&mut work);
-        while !work.forwards.is_empty() {
-            for (from, forward) in std::mem::take(&mut work.forwards) {
-                work.forward(shared, now, forward);
-                from.leaving.fetch_sub(1, Ordering::Release);
+        loop {
+            while !work.forwards.is_empty() {
+                for (from, forward) in std::mem::take(&mut work.forwards) {
+                    work.forward(shared, now, forward);
+                    from.leaving.fetch_sub(1, Ordering::Release);
+                }
+            }
+            if !shared.advisories.send(shared, now, &mut work) {
+                break;
             }
         }
         for waker in work.wakers.drain(..) {
@@ -307,13 +312,17 @@ impl Cell {
         let wakers = &mut work.wakers;
         effects.drain_deliveries(|key, deliveries| {
             if let Some(Some(outbox)) = state.outboxes.get(key.0 as usize) {
+                let subscription = deliveries.first().map(|delivery| delivery.subscription);
                 let (waker, full) = outbox.deliver(deliveries);
                 wakers.extend(waker);
                 if full {
                     state.destination.pause(key);
+                    let consumer = (outbox.connection(), subscription);
+                    shared.advisories.note_slow(shared, &self.name, consumer);
                 }
             }
         });
+        shared.advisories.note_effects(shared, &self.name, effects);
         let (pager, writer) = (&shared.pager, &shared.writer);
         for request in effects.pages.drain(..) {
             pager.ask(Arc::clone(self), Wish::Page(request), writer);

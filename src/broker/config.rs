@@ -20,6 +20,8 @@ pub struct BrokerConfig {
     pub policies: Vec<PolicyRule>,
     /// Where messages go beside the destination that they are sent to.
     pub routing: super::routing::Routing,
+    /// Whether what happens is told to whoever subscribes to advisories.
+    pub advisories: bool,
     /// Which destinations there are before anybody uses them, and how long others stay.
     pub life: Life,
     /// What nobody may exceed.
@@ -146,6 +148,7 @@ impl BrokerConfig {
             life: Life::default(),
             limits: BrokerLimits::default(),
             memory_limit_bytes: 1 << 30,
+            advisories: true,
             memory_slow_at: 0.8,
         }
     }

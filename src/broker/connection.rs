@@ -4,6 +4,7 @@
 //! lock. A send that finds no room is parked, and what follows it waits behind it, except for
 //! settlements and ends of subscriptions, which make room.
 
+mod advise;
 mod answer;
 mod arriving;
 mod commit;
@@ -42,6 +43,11 @@ pub struct Connection {
     outbox: Arc<Outbox>,
     mail: Mail,
     subscriptions: FxHashMap<SubscriptionId, (Arc<Cell>, SubscriptionKey)>,
+    /// What subscriptions name, for whoever wants to hear of them.
+    subscribed: FxHashMap<SubscriptionId, DestinationName>,
+    /// Whether the client has logged in, and what it calls itself.
+    introduced: bool,
+    client: Option<Arc<str>>,
     /// Subscriptions to more than one destination.
     spans: FxHashMap<SubscriptionId, Span>,
     /// The destination of the last send, and others before it.
@@ -77,6 +83,9 @@ impl Connection {
             outbox,
             mail: Mail::default(),
             subscriptions: FxHashMap::default(),
+            subscribed: FxHashMap::default(),
+            introduced: false,
+            client: None,
             spans: FxHashMap::default(),
             last_cell: None,
             cells: FxHashMap::default(),
@@ -309,6 +318,7 @@ impl Connection {
         });
         Work::run(&shared, now, |work| {
             shared.registry.remove_temporary(self.id, &shared, work);
+            self.gone();
         });
         let unread = self
             .mail

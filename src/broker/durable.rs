@@ -59,8 +59,7 @@ impl Durable {
 
     /// Whether messages to a topic may be for it.
     pub(super) fn covers(&self, topic: &DestinationName) -> bool {
-        let is_one = topic.kind() == Kind::Topic && topic.is_plain();
-        is_one && self.definition.topic.matches(topic.name())
+        may_wait(topic) && self.definition.topic.matches(topic.name())
     }
 }
 
@@ -111,7 +110,7 @@ impl Durables {
     pub(super) fn cover(&self, topic: &DestinationName) -> bool {
         let known = self.by_topic.read();
         let mut any = false;
-        if topic.kind() == Kind::Topic && topic.is_plain() && !known.is_empty() {
+        if may_wait(topic) && !known.is_empty() {
             known.matches(topic.name(), |_| any = true);
         }
         any
@@ -125,7 +124,7 @@ impl Durables {
         mut each: impl FnMut(&Arc<Cell>),
     ) {
         let known = self.by_topic.read();
-        if topic.kind() == Kind::Topic && topic.is_plain() && !known.is_empty() {
+        if may_wait(topic) && !known.is_empty() {
             known.matches(topic.name(), |durable| {
                 if durable.wants(message) {
                     each(&durable.cell);
@@ -133,4 +132,10 @@ impl Durables {
             });
         }
     }
+}
+
+/// Whether what is sent to a destination may be for a durable subscription: advisories are for those who
+/// are there.
+fn may_wait(topic: &DestinationName) -> bool {
+    topic.kind() == Kind::Topic && topic.is_plain() && !topic.is_advisory()
 }

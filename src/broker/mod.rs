@@ -4,6 +4,7 @@
 //! mailboxes, recovery, clocks. May import: `core` and `store`. Deliberately not here: rules that a
 //! destination could decide, words of any protocol, sockets, tokio.
 
+mod advisories;
 mod cell;
 mod clock;
 mod collection;
@@ -37,6 +38,7 @@ use parking_lot::Mutex;
 
 use crate::core::{ConnectionId, Kind};
 use crate::store::{MemoryStore, Store, Writer};
+use advisories::Advisories;
 use cell::{Destination, Work};
 use dead_letters::LostLetters;
 use flow::Flow;
@@ -129,8 +131,9 @@ impl Broker {
         let observer = Arc::new(metrics.clone());
         let writer = Arc::new(Writer::new(store, config.durability, observer));
         let jobs = recovery::jobs(config, &mut found);
-        // No connection has this number: it counts them from 0.
+        // No connection has these numbers: they are counted from 0.
         let sender = ConnectionId(u64::from(found.starts) << 32 | u64::from(u32::MAX));
+        let teller = ConnectionId(u64::from(found.starts) << 32 | u64::from(u32::MAX - 1));
         let shared = Arc::new(Shared {
             clock,
             policies: PolicyTable::new(config.policy.clone(), config.policies.clone()),
@@ -142,6 +145,7 @@ impl Broker {
             pager: Arc::new(Pager::default()),
             timers: Arc::new(Timers::default()),
             scheduler: Scheduler::new(jobs, config.limits.scheduled, sender),
+            advisories: Advisories::new(config.advisories, teller),
             metrics,
             lost_letters: LostLetters::default(),
             read_failed: false.into(),

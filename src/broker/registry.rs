@@ -19,8 +19,8 @@ use super::routing::Rules;
 use super::shared::Shared;
 use super::spanning::Wildcards;
 use crate::core::{
-    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Keep, Kind, Queue, Refusal,
-    Topic,
+    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Event, Keep, Kind, Queue,
+    Refusal, Topic,
 };
 
 /// The map of destinations.
@@ -277,6 +277,7 @@ impl Registry {
         if born {
             tell("created", &cell.name, birth.word());
             metrics::life::created(name.kind(), birth.word());
+            advise(shared, name, true);
         }
         cell
     }
@@ -308,6 +309,7 @@ impl Registry {
         }
         tell("removed", &cell.name, death.word());
         metrics::life::removed(cell.name.kind(), death.word());
+        advise(shared, &cell.name, false);
         true
     }
 
@@ -325,6 +327,14 @@ impl Registry {
             .iter()
             .map(|entry| Arc::clone(entry.value()))
             .collect()
+    }
+}
+
+/// Tells whoever wants to hear that a destination has come or gone.
+fn advise(shared: &Shared, destination: &DestinationName, came: bool) {
+    if destination.is_plain() || destination.is_temporary() {
+        let event = Event::Destination { destination, came };
+        shared.advisories.note(shared, &event);
     }
 }
 

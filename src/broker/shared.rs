@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::advisories::Advisories;
 use super::clock::Clock;
 use super::config::BrokerLimits;
 use super::dead_letters::LostLetters;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) pager: Arc<Pager>,
     pub(super) timers: Arc<Timers>,
     pub(super) scheduler: Scheduler,
+    pub(super) advisories: Advisories,
     pub(super) metrics: Metrics,
     /// Dead letters that made room for others.
     pub(super) lost_letters: LostLetters,

@@ -14,6 +14,11 @@ use super::window::Share;
 /// be worth telling, and it is told with [`Completion::token`] `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
+    /// Say who it is. No client needs to.
+    Introduce {
+        /// What it calls itself, if anything.
+        client: Option<Arc<str>>,
+    },
     /// Put a message on a destination.
     Send {
         /// Where to.

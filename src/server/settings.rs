@@ -29,6 +29,7 @@ pub(super) fn broker(settings: &Settings) -> BrokerConfig {
         life: life(settings),
         limits: limits(settings),
         memory_limit_bytes: settings.memory.limit.of(machine::memory()),
+        advisories: settings.advisories.enabled,
         memory_slow_at: settings.memory.slow_at,
     }
 }

@@ -11,6 +11,7 @@
     reason = "a test says by a panic what it found"
 )]
 
+mod advisories;
 mod browse;
 mod consumers;
 mod damage;

@@ -60,12 +60,6 @@ const SENT_TO: &[(&str, &str)] = &[
     ("reply queues of RabbitMQ", "/reply-queue/a"),
 ];
 
-/// Destinations of SUBSCRIBE.
-const SUBSCRIBED_TO: &[(&str, &str)] = &[(
-    "test_connection_advisory",
-    "/topic/ActiveMQ.Advisory.Connection",
-)];
-
 fn frames() -> Vec<(&'static str, OwnedFrame)> {
     let mut frames = Vec::new();
     let sent_with = SENT_WITH.iter();
@@ -73,8 +67,6 @@ fn frames() -> Vec<(&'static str, OwnedFrame)> {
     let with = SUBSCRIBED_WITH.iter();
     frames.extend(with.map(|(test, name, value)| (*test, subscribe(Q, "1").with(name, value))));
     frames.extend(SENT_TO.iter().map(|(test, to)| (*test, send(to))));
-    let to = SUBSCRIBED_TO.iter();
-    frames.extend(to.map(|(test, to)| (*test, subscribe(to, "1"))));
     frames
 }
 

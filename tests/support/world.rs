@@ -62,6 +62,7 @@ pub fn config() -> BrokerConfig {
         life: tidegate::internal::broker::Life::default(),
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,
+        advisories: true,
         memory_slow_at: 0.8,
     }
 }

@@ -12,6 +12,7 @@ pub(super) fn request_token(request: &Request) -> Option<Token> {
         | Request::Begin { token, .. }
         | Request::Commit { token, .. }
         | Request::Abort { token, .. } => *token,
+        Request::Introduce { .. } => None,
         Request::Sync { token } => Some(*token),
     }
 }

@@ -95,6 +95,7 @@ impl Connection {
             .collect();
         for id in own {
             if let Some((cell, key)) = self.subscriptions.remove(&id) {
+                self.ended(id);
                 unsubscribe(&self.shared, work, now, &cell, key, None);
             }
         }

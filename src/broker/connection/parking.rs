@@ -33,6 +33,7 @@ impl Connection {
             Request::Send { .. }
             | Request::Forget { .. }
             | Request::Begin { .. }
+            | Request::Introduce { .. }
             | Request::Sync { .. } => true,
             Request::Subscribe {
                 subscription: other,
@@ -172,6 +173,7 @@ fn target(request: &Request) -> Option<&DestinationName> {
         | Request::Begin { .. }
         | Request::Commit { .. }
         | Request::Abort { .. }
+        | Request::Introduce { .. }
         | Request::Sync { .. } => None,
     }
 }
@@ -187,6 +189,7 @@ fn request_bytes(request: &Request) -> usize {
         | Request::Begin { .. }
         | Request::Commit { .. }
         | Request::Abort { .. }
+        | Request::Introduce { .. }
         | Request::Sync { .. } => OTHER,
     }
 }

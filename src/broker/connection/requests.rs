@@ -37,14 +37,10 @@ impl Connection {
             match request {
                 Request::Send {
                     transaction: None,
+                    ref destination,
                     ref message,
                     ..
-                } if message.job.is_some() => self.schedule(since, request, completions),
-                Request::Send {
-                    transaction: None,
-                    ref destination,
-                    ..
-                } if destination.is_composite() => {
+                } if destination.is_composite() || message.job.is_some() => {
                     self.send_routed(work, now, since, request, completions);
                 }
                 Request::Send {
@@ -87,6 +83,7 @@ impl Connection {
                 | Request::Begin { .. }
                 | Request::Commit { .. }
                 | Request::Abort { .. }
+                | Request::Introduce { .. }
                 | Request::Sync { .. } => self.carry_out_one(work, now, request, completions),
             }
         }
@@ -102,6 +99,7 @@ impl Connection {
     ) {
         match request {
             Request::Subscribe { .. } => self.begin_subscription(work, now, request, completions),
+            Request::Introduce { client } => self.introduce(client),
             Request::Forget { durable, token } => {
                 let result = self.forget_durable(work, now, &durable);
                 answer(completions, token, result);
@@ -110,6 +108,7 @@ impl Connection {
                 subscription,
                 token,
             } => {
+                self.ended(subscription);
                 let result = match self.subscriptions.remove(&subscription) {
                     Some((cell, key)) => {
                         unsubscribe(&self.shared, work, now, &cell, key, None);
@@ -261,6 +260,7 @@ impl Connection {
             | Request::Begin { .. }
             | Request::Commit { .. }
             | Request::Abort { .. }
+            | Request::Introduce { .. }
             | Request::Sync { .. } => Ok(None),
         }
     }
@@ -340,9 +340,12 @@ impl Connection {
                 self.apply_commit(work, now, completions);
             }
             result => {
-                let options = options.clone();
+                let (told, options) = (options, options.clone());
                 let result = result
                     .and_then(|_| self.subscribe(work, now, *subscription, destination, options));
+                if result.is_ok() {
+                    self.began(*subscription, destination, told);
+                }
                 answer(completions, *token, result.map(|()| Done::Now));
             }
         }
@@ -365,16 +368,17 @@ impl Connection {
         self.may_receive(destination)?;
         let mut options = Some(options);
         while options.is_some() {
-            let cell = self.cell(destination)?;
+            let cell = self
+                .shared
+                .registry
+                .get(destination, self.id, &self.shared)?;
             let (key, _) = cell.with(&self.shared, work, None, |state, effects, _| {
                 let options = state.enter(now).then(|| options.take()).flatten()?;
                 Some(state.subscribe(now, id, options, &self.outbox, effects))
             });
-            match key {
-                Some(key) => {
-                    self.subscriptions.insert(id, (cell, key));
-                }
-                None => self.forget(destination),
+            // If it has ended meanwhile, there is another by now.
+            if let Some(key) = key {
+                self.subscriptions.insert(id, (cell, key));
             }
         }
         Ok(())
@@ -395,7 +399,8 @@ impl Connection {
         self.last_cell.take_if(|cell| cell.name == *name);
     }
 
-    /// The destination of that name; the last ones used are found without asking the registry.
+    /// The destination of that name to send to; the last ones used are found without asking the
+    /// registry.
     pub(super) fn cell(&mut self, name: &DestinationName) -> Result<Arc<Cell>, Refusal> {
         if let Some(cell) = self.last_cell.as_ref().filter(|cell| cell.name == *name) {
             return Ok(Arc::clone(cell));
@@ -408,6 +413,7 @@ impl Connection {
                 self.cells.clear();
             }
             self.cells.insert(name.clone(), Arc::clone(&cell));
+            self.sends_to_another(name);
             cell
         };
         self.last_cell = Some(Arc::clone(&cell));
@@ -442,6 +448,7 @@ impl Connection {
             | Request::Begin { .. }
             | Request::Commit { .. }
             | Request::Abort { .. }
+            | Request::Introduce { .. }
             | Request::Sync { .. } => false,
         }
     }
@@ -467,6 +474,7 @@ fn sends(request: &Request) -> Option<bool> {
         | Request::Begin { .. }
         | Request::Commit { .. }
         | Request::Abort { .. }
+        | Request::Introduce { .. }
         | Request::Sync { .. } => None,
     }
 }

@@ -14,8 +14,8 @@ use crate::core::{
 use crate::store::Durable;
 
 impl Connection {
-    /// Sends a message to all that its destination stands for. Nobody gets it if one has no room: then
-    /// it waits.
+    /// Sends a message to all that its destination stands for, now or later. Nobody gets it if one has
+    /// no room: then it waits.
     pub(super) fn send_routed(
         &mut self,
         work: &mut Work,
@@ -34,6 +34,9 @@ impl Connection {
             return;
         };
         let token = *token;
+        if message.job.is_some() {
+            return self.schedule(since, request, completions);
+        }
         let targets = match self.targets(destination, message) {
             Ok(targets) => targets,
             Err(refusal) => return refuse(completions, token, refusal),
@@ -44,12 +47,9 @@ impl Connection {
             }
             return refuse(completions, token, refusal);
         }
-        if targets.is_empty() {
-            self.shared.metrics.unrouted.increment(1);
-        }
-        let persistent = message.persistent;
-        let pressed = self.shared.flow.pressed();
         let (shared, outbox) = (Arc::clone(&self.shared), Arc::clone(&self.outbox));
+        shared.metrics.unrouted.increment(targets.is_empty().into());
+        let (persistent, pressed) = (message.persistent, shared.flow.pressed());
         let mut pause = false;
         for (cell, message) in targets {
             let mut next = Some(cell);

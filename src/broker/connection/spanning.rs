@@ -143,7 +143,7 @@ impl Connection {
                 patterns.push((part.kind(), pattern));
             } else {
                 self.may_receive(part)?;
-                cells.push(self.cell(part)?);
+                cells.push(self.shared.registry.get(part, self.id, &self.shared)?);
                 named.push(part.clone());
             }
         }

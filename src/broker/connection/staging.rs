@@ -68,6 +68,7 @@ impl Connection {
             | Request::Subscribe { .. }
             | Request::Unsubscribe { .. }
             | Request::Forget { .. }
+            | Request::Introduce { .. }
             | Request::Sync { .. } => debug_assert!(false, "it is part of no transaction"),
         }
     }

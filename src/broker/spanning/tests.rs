@@ -30,6 +30,7 @@ fn config() -> BrokerConfig {
         },
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,
+        advisories: true,
         memory_slow_at: 0.8,
     }
 }

@@ -10,7 +10,12 @@ use crate::protocol::{Code, Departure};
 
 impl Peer {
     /// Lets the peer in. No password is asked for; any `host` will do.
-    pub(super) fn connect(&mut self, now: Now, headers: &Headers<'_>) -> Result<(), Refused> {
+    pub(super) fn connect(
+        &mut self,
+        now: Now,
+        headers: &Headers<'_>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), Refused> {
         let version = agreed_version(headers)?;
         let asked = headers.get(b"heart-beat");
         let beat = Beat::agree(asked.as_deref(), &self.config.heart_beat, now.tick)?;
@@ -19,6 +24,8 @@ impl Peer {
         self.beat = beat;
         self.version = version;
         self.stage = Stage::Open;
+        let client = self.client.clone();
+        requests.push(Request::Introduce { client });
         Ok(())
     }
 

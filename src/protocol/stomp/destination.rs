@@ -77,7 +77,7 @@ fn parse_one(
     let unusable = |error: NameError| unusable(text, &error.to_string());
     match prefix {
         Prefix::Known(kind) => {
-            reject_misplaced(name, text, purpose)?;
+            reject_misplaced(kind, name, text, purpose)?;
             DestinationName::new(kind, name).map_err(unusable)
         }
         Prefix::Own(kind) => {
@@ -145,7 +145,7 @@ fn prefix(text: &str) -> IResult<&str, Prefix> {
 
 /// Refuses names that mean more to clients of `ActiveMQ` than a plain queue or topic, and those that
 /// mean it to clients of others.
-fn reject_misplaced(name: &str, text: &str, purpose: Purpose) -> Result<(), Refused> {
+fn reject_misplaced(kind: Kind, name: &str, text: &str, purpose: Purpose) -> Result<(), Refused> {
     if purpose == Purpose::Send && Pattern::new(name).is_wildcard() {
         return Err(unusable(text, "a message cannot be sent to a wildcard"));
     }
@@ -153,11 +153,10 @@ fn reject_misplaced(name: &str, text: &str, purpose: Purpose) -> Result<(), Refu
         let hint = "the wildcards are '*' for one level and '>' for all further ones";
         return Err(unusable(text, hint));
     }
-    let managed = [
-        "ActiveMQ.Advisory.",
-        "ActiveMQ.Statistics.",
-        "ActiveMQ.Scheduler.",
-    ];
+    if purpose == Purpose::Send && kind == Kind::Topic && name.starts_with("ActiveMQ.Advisory.") {
+        return Err(unusable(text, "only the broker itself sends advisories"));
+    }
+    let managed = ["ActiveMQ.Statistics.", "ActiveMQ.Scheduler."];
     if managed.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(later("A management destination", text));
     }
@@ -250,7 +249,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_refused_and_never_taken_for_a_plain_queue() {
-        for text in ["/reply-queue/x", "/topic/ActiveMQ.Advisory.Connection"] {
+        for text in ["/reply-queue/x", "/topic/ActiveMQ.Statistics.Broker"] {
             assert_eq!(read(text), Err(Code::NotSupported), "{text}");
         }
         let list = b"/queue/a,/reply-queue/b";

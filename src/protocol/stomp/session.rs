@@ -167,7 +167,7 @@ impl Peer {
     fn handle(&mut self, now: Now, frame: &Frame<'_>, requests: &mut Vec<Request>) {
         let result = match self.stage {
             Stage::Waiting(_) if matches!(frame.verb, Verb::Connect | Verb::Stomp) => {
-                self.connect(now, &frame.headers)
+                self.connect(now, &frame.headers, requests)
             }
             Stage::Waiting(_) => Err(Refused::fatal(
                 Code::NotConnected,

@@ -361,6 +361,8 @@ fn reject_unbuilt(headers: &Headers<'_>) -> Result<(), Refused> {
         let what = match header.name {
             b"activemq.subscriptionName" | b"activemq.subcriptionName" => continue,
             b"activemq.retroactive" if on => "earlier messages of a topic",
+            // Advisories are JSON already, whatever is asked for.
+            b"transformation" if value.trim_ascii() == b"jms-advisory-json" => continue,
             b"transformation" if is_transformation(&value) => "a transformation",
             name if looks_durable(name) => {
                 let expected = "no such header; durable subscriptions are named by \

@@ -26,7 +26,7 @@ const DAY: u64 = 24 * HOUR;
 pub(super) const BASE: [(&str, &str); 1] = [("listener.stomp.bind", "127.0.0.1:61613")];
 
 /// Every table, in the order of the sample file.
-pub(super) const SECTIONS: [Section; 19] = [
+pub(super) const SECTIONS: [Section; 20] = [
     Broker::SECTION,
     Memory::SECTION,
     Disk::SECTION,
@@ -38,6 +38,7 @@ pub(super) const SECTIONS: [Section; 19] = [
     Destination::SECTION,
     Declare::SECTION,
     Gc::SECTION,
+    Advisories::SECTION,
     DeadLetter::SECTION,
     Redelivery::SECTION,
     Groups::SECTION,
@@ -354,6 +355,14 @@ section! {
         queues: Vec<String> = Names, "";
         /// Names of topics.
         topics: Vec<String> = Names, "";
+    }
+}
+
+section! {
+    /// What happens is told on topics below ActiveMQ.Advisory. to whoever subscribes to them.
+    Advisories at "advisories" {
+        /// Whether it is.
+        enabled: bool = Switch, "true";
     }
 }
 

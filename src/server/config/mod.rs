@@ -27,11 +27,11 @@ use std::collections::BTreeMap;
 
 pub use changes::Change;
 pub use declared::{
-    Anonymous, Auth, Automatic, Broker, DeadLetter, DeadLetterChange, Declare, Destination,
-    DestinationChange, Dialect, Disk, Durability, Engine, ErrorMode, Expired, Gc, Groups,
-    GroupsChange, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory, MirroredQueues,
-    NackMode, Protocol, Rebalance, Redelivery, RedeliveryChange, Server, Store, VirtualTopics,
-    WhenFull,
+    Advisories, Anonymous, Auth, Automatic, Broker, DeadLetter, DeadLetterChange, Declare,
+    Destination, DestinationChange, Dialect, Disk, Durability, Engine, ErrorMode, Expired, Gc,
+    Groups, GroupsChange, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory,
+    MirroredQueues, NackMode, Protocol, Rebalance, Redelivery, RedeliveryChange, Server, Store,
+    VirtualTopics, WhenFull,
 };
 pub use explain::{Explained, ExplainedSetting, destination};
 pub use load::{Override, Sources};
@@ -66,6 +66,8 @@ pub struct Settings {
     pub declare: Declare,
     /// Destinations that nobody uses any more.
     pub gc: Gc,
+    /// Telling what happens.
+    pub advisories: Advisories,
     /// Messages that could not be consumed.
     pub dead_letter: DeadLetter,
     /// How long refused messages wait.
@@ -139,6 +141,7 @@ impl Settings {
         let destination = Destination::read(reader, "");
         let declare = Declare::read(reader, "");
         let gc = Gc::read(reader, "");
+        let advisories = Advisories::read(reader, "");
         let dead_letter = DeadLetter::read(reader, "");
         let redelivery = Redelivery::read(reader, "");
         let groups = Groups::read(reader, "");
@@ -166,6 +169,7 @@ impl Settings {
             destination: destination?,
             declare: declare?,
             gc: gc?,
+            advisories: advisories?,
             dead_letter: dead_letter?,
             redelivery: redelivery?,
             groups: groups?,
