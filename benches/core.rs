@@ -44,6 +44,7 @@ fn message(number: u64, bytes: &bytes::Bytes) -> Arc<Message> {
         persistent: true,
         body_kind: BodyKind::Text,
         grouped: false,
+        identified: false,
         encoded: Encoded {
             form: Form::StompPlain,
             bytes: bytes.clone(),

@@ -44,6 +44,7 @@ fn message(number: u64) -> Arc<Message> {
         persistent: true,
         body_kind: BodyKind::Bytes,
         grouped: false,
+        identified: false,
         encoded: Encoded {
             form: Form::StompPlain,
             bytes: vec![7; BODY].into(),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::{DestinationPolicy, Keep, PolicyRule};
+use crate::core::{DestinationPolicy, DuplicateWindow, Keep, PolicyRule};
 use crate::store::Durability;
 
 /// Everything that a broker is opened with.
@@ -22,6 +22,8 @@ pub struct BrokerConfig {
     pub routing: super::routing::Routing,
     /// Whether what happens is told to whoever subscribes to advisories.
     pub advisories: bool,
+    /// How long and how many identities of messages are remembered.
+    pub duplicates: DuplicateWindow,
     /// Which destinations there are before anybody uses them, and how long others stay.
     pub life: Life,
     /// What nobody may exceed.
@@ -149,6 +151,7 @@ impl BrokerConfig {
             limits: BrokerLimits::default(),
             memory_limit_bytes: 1 << 30,
             advisories: true,
+            duplicates: DuplicateWindow::default(),
             memory_slow_at: 0.8,
         }
     }

@@ -11,6 +11,7 @@ mod collection;
 mod config;
 mod connection;
 mod dead_letters;
+mod duplicates;
 mod durable;
 mod error;
 mod flow;
@@ -41,6 +42,7 @@ use crate::store::{MemoryStore, Store, Writer};
 use advisories::Advisories;
 use cell::{Destination, Work};
 use dead_letters::LostLetters;
+use duplicates::Identities;
 use flow::Flow;
 use pager::Pager;
 use policies::PolicyTable;
@@ -131,6 +133,11 @@ impl Broker {
         let observer = Arc::new(metrics.clone());
         let writer = Arc::new(Writer::new(store, config.durability, observer));
         let jobs = recovery::jobs(config, &mut found);
+        let known = recovery::duplicates(config, &mut found);
+        let (identities, mut changes) = Identities::read(known, reader.as_ref(), clock.now().wall)?;
+        if !changes.is_empty() {
+            writer.append(&mut changes, &[], None);
+        }
         // No connection has these numbers: they are counted from 0.
         let sender = ConnectionId(u64::from(found.starts) << 32 | u64::from(u32::MAX));
         let teller = ConnectionId(u64::from(found.starts) << 32 | u64::from(u32::MAX - 1));
@@ -145,6 +152,7 @@ impl Broker {
             pager: Arc::new(Pager::default()),
             timers: Arc::new(Timers::default()),
             scheduler: Scheduler::new(jobs, config.limits.scheduled, sender),
+            identities,
             advisories: Advisories::new(config.advisories, teller),
             metrics,
             lost_letters: LostLetters::default(),

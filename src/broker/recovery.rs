@@ -4,7 +4,8 @@ use super::cell::{Cell, Destination};
 use super::config::BrokerConfig;
 use super::shared::Shared;
 use crate::core::{
-    DestinationName, Effects, Jobs, Keep, Kind, Persist, Queue, RecoveredQueue, Topic,
+    DestinationId, DestinationName, Duplicates, Effects, Jobs, Keep, Kind, Persist, Position,
+    Queue, RecoveredQueue, Topic,
 };
 use crate::store::{Recovered, RecoveredDestination};
 
@@ -65,15 +66,31 @@ fn bring_back(
 /// Takes the schedule out of what the store remembers, or makes one.
 pub(super) fn jobs(config: &BrokerConfig, found: &mut Recovered) -> Jobs {
     let stored = config.policy.keep == Keep::All;
-    let place = found
-        .destinations
-        .iter()
-        .position(|known| known.name.is_schedule());
-    if let Some(place) = place {
-        let known = found.destinations.swap_remove(place);
-        return Jobs::recovered(known.id, stored, known.last_position);
+    match hidden(found, DestinationName::is_schedule) {
+        (id, Some(last)) => Jobs::recovered(id, stored, last),
+        (id, None) => Jobs::new(id, stored),
+    }
+}
+
+/// Takes the identities of messages that have been there out of what the store remembers.
+pub(super) fn duplicates(config: &BrokerConfig, found: &mut Recovered) -> Duplicates {
+    let stored = config.policy.keep == Keep::All;
+    let (id, last) = hidden(found, DestinationName::is_duplicates);
+    Duplicates::new(config.duplicates, id, stored, last)
+}
+
+/// Takes a destination of the broker's own out of what the store remembers: its number, and the last
+/// position in it if it is there.
+fn hidden(
+    found: &mut Recovered,
+    is_it: impl Fn(&DestinationName) -> bool,
+) -> (DestinationId, Option<Position>) {
+    let all = &mut found.destinations;
+    if let Some(place) = all.iter().position(|known| is_it(&known.name)) {
+        let known = all.swap_remove(place);
+        return (known.id, Some(known.last_position));
     }
     let id = found.next_destination_id;
     found.next_destination_id = id.next();
-    Jobs::new(id, stored)
+    (id, None)
 }

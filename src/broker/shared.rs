@@ -7,6 +7,7 @@ use super::advisories::Advisories;
 use super::clock::Clock;
 use super::config::BrokerLimits;
 use super::dead_letters::LostLetters;
+use super::duplicates::Identities;
 use super::flow::Flow;
 use super::metrics::Metrics;
 use super::pager::Pager;
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) pager: Arc<Pager>,
     pub(super) timers: Arc<Timers>,
     pub(super) scheduler: Scheduler,
+    pub(super) identities: Identities,
     pub(super) advisories: Advisories,
     pub(super) metrics: Metrics,
     /// Dead letters that made room for others.

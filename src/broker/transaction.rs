@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use crate::core::{
-    Message, Position, Reserved, Sequence, SubscriptionId, SubscriptionKey, Tick, Token,
+    DestinationName, Message, Position, Reserved, Sequence, SubscriptionId, SubscriptionKey, Tick,
+    Token,
 };
 
 /// A subscription with deliveries that a transaction settles.
@@ -13,6 +14,16 @@ pub(super) type Settling = (SubscriptionId, Arc<Cell>, SubscriptionKey);
 /// A message and where it goes.
 pub(super) type Sending = (Arc<Cell>, Arc<Message>);
 
+/// A message that is taken once: what it was sent to, and which of the transaction's sends, or of its
+/// jobs, are of it.
+#[derive(Debug)]
+pub(super) struct Identified {
+    pub(super) destination: DestinationName,
+    pub(super) sends: std::ops::Range<usize>,
+    pub(super) jobs: std::ops::Range<usize>,
+    pub(super) message: Arc<Message>,
+}
+
 /// An open transaction.
 #[derive(Debug)]
 pub(super) struct UnitOfWork {
@@ -20,6 +31,8 @@ pub(super) struct UnitOfWork {
     pub(super) sends: Vec<Sending>,
     /// Messages that are to be sent on later.
     pub(super) jobs: Vec<Arc<Message>>,
+    /// Those of `sends` and `jobs` whose senders gave them an identity.
+    pub(super) identified: Vec<Identified>,
     /// Subscriptions with deliveries that it settles, each once.
     pub(super) settles: Vec<Settling>,
     pub(super) operations: usize,
@@ -32,6 +45,7 @@ impl UnitOfWork {
             opened,
             sends: Vec::new(),
             jobs: Vec::new(),
+            identified: Vec::new(),
             settles: Vec::new(),
             operations: 0,
             bytes: 0,

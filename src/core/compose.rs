@@ -53,9 +53,11 @@ impl Composition<'_> {
     pub fn message(&self) -> Message {
         let mut head = Vec::with_capacity(256 + self.body.len());
         let mut grouped = false;
+        let mut identified = false;
         let named = |(name, _): &&(String, String)| Self::may_be_named(name);
         for (name, value) in self.properties.iter().filter(named) {
             grouped |= name == "JMSXGroupID" && !value.is_empty();
+            identified |= name == "_AMQ_DUPL_ID" && !value.is_empty();
             line(&mut head, name, value);
         }
         let MessageId { connection, number } = self.id;
@@ -88,6 +90,7 @@ impl Composition<'_> {
             persistent: self.persistent,
             body_kind: self.body_kind,
             grouped,
+            identified,
             encoded: Encoded {
                 form: if escaped {
                     Form::StompEscaped

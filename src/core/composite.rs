@@ -214,6 +214,7 @@ mod tests {
             persistent: false,
             body_kind: BodyKind::Text,
             grouped: false,
+            identified: false,
             encoded: Encoded {
                 bytes: format!("{head}\n\n\0").into_bytes().into(),
                 body_start: u32::try_from(head.len() + 2).unwrap(),

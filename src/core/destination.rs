@@ -47,6 +47,8 @@ enum Space {
     Durable,
     /// What is to be sent on later.
     Schedule,
+    /// Identities of messages that have been there.
+    Duplicates,
 }
 
 impl DestinationName {
@@ -148,6 +150,20 @@ impl DestinationName {
         self.space == Space::Schedule
     }
 
+    /// Where identities of messages that have been there are kept.
+    pub fn duplicates() -> Self {
+        Self {
+            kind: Kind::Queue,
+            space: Space::Duplicates,
+            name: "ids".into(),
+        }
+    }
+
+    /// Whether it is where identities of messages that have been there are kept.
+    pub fn is_duplicates(&self) -> bool {
+        self.space == Space::Duplicates
+    }
+
     /// What defines the durable subscription that the queue is for.
     pub(super) fn definition(&self) -> Option<&str> {
         self.is_durable().then_some(&*self.name)
@@ -230,6 +246,7 @@ impl fmt::Display for DestinationName {
             Space::Plain => write!(f, "{word}://{}", self.name),
             Space::Temporary => write!(f, "temp-{word}://{}", self.name),
             Space::Schedule => write!(f, "schedule://{}", self.name),
+            Space::Duplicates => write!(f, "duplicates://{}", self.name),
             Space::Durable => {
                 let mut parts = self.name.split('\u{1f}');
                 let (client, name) = (parts.next(), parts.next());

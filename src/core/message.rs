@@ -131,6 +131,9 @@ pub struct Message {
     pub body_kind: BodyKind,
     /// Whether it belongs to a message group, which its properties name.
     pub grouped: bool,
+    /// Whether its sender gave it an identity by which a second one is known; it has been looked for once
+    /// the message is where it goes.
+    pub identified: bool,
     /// Properties and body.
     pub encoded: Encoded,
     /// What it was sent to, if that is another destination than the one that holds it.
@@ -155,6 +158,7 @@ impl Message {
             persistent: false,
             body_kind: BodyKind::Text,
             grouped: false,
+            identified: false,
             encoded: Encoded {
                 form: Form::StompPlain,
                 bytes: Bytes::new(),

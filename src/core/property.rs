@@ -76,6 +76,14 @@ impl Described<'_> {
 }
 
 impl Message {
+    /// The identity that its sender gave it (`_AMQ_DUPL_ID`), by which a second one is known.
+    pub fn identity(&self) -> Option<Cow<'_, [u8]>> {
+        if !self.identified {
+            return None;
+        }
+        self.encoded.property(b"_AMQ_DUPL_ID")
+    }
+
     /// The group that it belongs to.
     pub(super) fn membership(&self) -> Option<Membership<'_>> {
         if !self.grouped {
@@ -197,6 +205,7 @@ mod tests {
             persistent: true,
             body_kind: crate::core::BodyKind::Text,
             grouped: false,
+            identified: false,
             encoded: encoded(
                 Form::StompPlain,
                 "message-id:ID-1-1\ndestination:/queue/a.b\ntype:order\ncolour:blue\nreply-to:/topic/x",

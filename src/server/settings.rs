@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::config::{
-    Dialect, Durability, Engine, ErrorMode, Limits, Listener, NackMode, Settings, Store,
+    Dialect, Duplicates, Durability, Engine, ErrorMode, Limits, Listener, NackMode, Settings, Store,
 };
 use super::connection::Budget;
 use super::listener::ConnectionLimits;
 use super::{machine, policies};
 use crate::broker::{BrokerConfig, BrokerLimits, Life, MirroredQueues, Routing, StoreConfig};
-use crate::core::{Composites, DestinationName, VirtualTopics};
+use crate::core::{Composites, DestinationName, DuplicateWindow, VirtualTopics};
 use crate::protocol::stomp;
 use crate::store;
 
@@ -30,6 +30,7 @@ pub(super) fn broker(settings: &Settings) -> BrokerConfig {
         limits: limits(settings),
         memory_limit_bytes: settings.memory.limit.of(machine::memory()),
         advisories: settings.advisories.enabled,
+        duplicates: duplicates(settings),
         memory_slow_at: settings.memory.slow_at,
     }
 }
@@ -49,6 +50,15 @@ fn redb(settings: &Settings) -> StoreConfig {
         ring_bytes: settings.store.ring,
         salvage: settings.store.salvage,
     })
+}
+
+fn duplicates(settings: &Settings) -> DuplicateWindow {
+    let Duplicates { window, ids, total } = settings.duplicates;
+    DuplicateWindow {
+        millis: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+        ids: count(ids),
+        total: count(total),
+    }
 }
 
 fn durability(store: &Store) -> store::Durability {

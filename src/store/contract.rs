@@ -38,6 +38,7 @@ pub(super) fn message(number: u64, size: usize) -> Message {
         persistent: true,
         body_kind: BodyKind::Bytes,
         grouped: false,
+        identified: false,
         encoded: Encoded {
             form: Form::StompPlain,
             bytes: Bytes::from(vec![u8::try_from(number % 251).unwrap(); size]),
@@ -51,10 +52,9 @@ pub(super) fn message(number: u64, size: usize) -> Message {
 }
 
 pub(super) fn at(destination: DestinationId, position: u64) -> StoredAt {
-    let position = Position(position);
     StoredAt {
         destination,
-        position,
+        position: Position(position),
     }
 }
 

@@ -130,6 +130,7 @@ pub(super) fn decode(input: &mut Input<'_>) -> Result<(Message, DeliveryState), 
             BodyKind::Text
         },
         grouped: has(GROUPED),
+        identified: false,
         encoded: decode_encoded(input, form)?,
         sent_to,
         job,
@@ -251,6 +252,7 @@ pub(super) fn encode_name(out: &mut Vec<u8>, name: &DestinationName) {
     out.push(match (name.kind(), name.is_temporary()) {
         _ if name.is_durable() => 4,
         _ if name.is_schedule() => 5,
+        _ if name.is_duplicates() => 6,
         (Kind::Queue, false) => 0,
         (Kind::Topic, false) => 1,
         (Kind::Queue, true) => 2,
@@ -271,6 +273,7 @@ pub(super) fn decode_name(input: &mut Input<'_>) -> Result<DestinationName, Form
         3 => DestinationName::temporary(Kind::Topic, text),
         4 => DestinationName::durable(text),
         5 => Ok(DestinationName::schedule()),
+        6 => Ok(DestinationName::duplicates()),
         other => return Err(value("the kind of a destination", other)),
     };
     name.map_err(|_| FormatError::Name { what })
@@ -329,6 +332,7 @@ pub(super) mod tests {
                 persistent,
                 body_kind: if bytes_body { BodyKind::Bytes } else { BodyKind::Text },
                 grouped,
+                identified: false,
                 encoded: Encoded {
                     form: if escaped { Form::StompEscaped } else { Form::StompPlain },
                     bytes: bytes.into(),

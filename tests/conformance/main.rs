@@ -18,6 +18,7 @@ mod damage;
 mod dead_letters;
 mod destinations;
 mod dialects;
+mod duplicates;
 mod durable;
 mod errors;
 mod groups;

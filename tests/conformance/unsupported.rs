@@ -31,7 +31,6 @@ const SENT_WITH: &[(&str, &str, &str)] = &[
         "transformation",
         "jms-map-json",
     ),
-    ("duplicate detection", "_AMQ_DUPL_ID", "1"),
     ("retained messages", "ActiveMQ.Retain", "true"),
 ];
 

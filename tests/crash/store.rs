@@ -51,6 +51,7 @@ fn put(at: StoredAt, size: usize) -> Persist {
             persistent: true,
             body_kind: BodyKind::Bytes,
             grouped: false,
+            identified: false,
             encoded: Encoded {
                 form: Form::StompPlain,
                 bytes: vec![u8::try_from(number % 251).unwrap(); size].into(),

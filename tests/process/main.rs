@@ -15,6 +15,7 @@
 mod support;
 
 mod disk;
+mod duplicates;
 mod durable;
 mod hostile;
 mod kill;

@@ -100,6 +100,7 @@ impl Scenario {
             limits,
             memory_limit_bytes: few(rng, 0.2, 3000, 20_000, 1 << 30),
             advisories: false,
+            duplicates: tidegate::internal::core::DuplicateWindow::default(),
             memory_slow_at: 0.6,
         };
         Self {

@@ -147,6 +147,7 @@ impl Check {
             persistent: !b.is_multiple_of(3),
             body_kind: tidegate::internal::core::BodyKind::Text,
             grouped: group.is_some(),
+            identified: false,
             encoded: rules::encoded(group, weight, c, usize::from(b)),
             sent_to: None,
             job: None,

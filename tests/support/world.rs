@@ -63,6 +63,7 @@ pub fn config() -> BrokerConfig {
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,
         advisories: true,
+        duplicates: tidegate::internal::core::DuplicateWindow::default(),
         memory_slow_at: 0.8,
     }
 }

@@ -7,7 +7,7 @@ use metrics::Counter;
 use rustc_hash::FxHashSet;
 
 use super::super::cell::{Cell, Destination, Work};
-use super::super::transaction::{Commit, Placing, Sending, Settling, UnitOfWork};
+use super::super::transaction::{Commit, Identified, Placing, Sending, Settling, UnitOfWork};
 use super::Connection;
 use super::answer::answer;
 use crate::core::{
@@ -33,6 +33,8 @@ impl Connection {
         self.shared.metrics.transactions.decrement(1.0);
         let mut changes = Vec::new();
         self.gather_removals(work, &unit, transaction, &mut changes);
+        let mut unit = unit;
+        self.drop_duplicates(now, &mut unit, &mut changes);
         let UnitOfWork {
             sends,
             jobs,
@@ -70,6 +72,35 @@ impl Connection {
             bytes,
         }));
         self.apply_commit(work, now, completions);
+    }
+
+    /// Leaves out what has been there before, and notes what has not.
+    fn drop_duplicates(&self, now: Now, unit: &mut UnitOfWork, changes: &mut Vec<Persist>) {
+        if unit.identified.is_empty() {
+            return;
+        }
+        let mut known = self.shared.identities.lock();
+        let (mut sends, mut jobs) = (FxHashSet::default(), FxHashSet::default());
+        for identified in &unit.identified {
+            let Identified {
+                destination,
+                message,
+                ..
+            } = identified;
+            let Some(id) = message.identity() else {
+                continue;
+            };
+            if known.knows(destination, &id, now.wall, changes) {
+                self.shared.metrics.duplicates.increment(1);
+                sends.extend(identified.sends.clone());
+                jobs.extend(identified.jobs.clone());
+            } else {
+                known.remember(destination, &id, now.wall, message.persistent, changes);
+            }
+        }
+        drop(known);
+        leave_out(&mut unit.sends, &sends);
+        leave_out(&mut unit.jobs, &jobs);
     }
 
     /// Keeps a place for a message of a transaction, and gathers the change that stores it. There is none
@@ -318,4 +349,13 @@ impl Connection {
             work.wake_later(Some(waker));
         }
     }
+}
+
+/// Removes what is at these places.
+fn leave_out<T>(list: &mut Vec<T>, places: &FxHashSet<usize>) {
+    let mut place = 0;
+    list.retain(|_| {
+        place += 1;
+        !places.contains(&(place - 1))
+    });
 }

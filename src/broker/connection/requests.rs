@@ -40,7 +40,7 @@ impl Connection {
                     ref destination,
                     ref message,
                     ..
-                } if destination.is_composite() || message.job.is_some() => {
+                } if destination.is_composite() || goes_another_way(message) => {
                     self.send_routed(work, now, since, request, completions);
                 }
                 Request::Send {
@@ -430,7 +430,7 @@ impl Connection {
                 ..
             } => {
                 let here = cell.name == *destination && !cell.is_routed();
-                here && self.parked.is_empty() && message.job.is_none()
+                here && self.parked.is_empty() && !goes_another_way(message)
             }
             Request::Settle {
                 subscription,
@@ -461,6 +461,11 @@ impl Connection {
             Done::At(sequence)
         }
     }
+}
+
+/// Whether a message is not just put on its destination: it is for later, or may have been there.
+fn goes_another_way(message: &Message) -> bool {
+    message.job.is_some() || message.identified
 }
 
 /// Whether a request sends a message, and whether that is persistent.

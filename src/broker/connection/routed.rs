@@ -8,8 +8,8 @@ use super::super::transaction::{Commit, Sending};
 use super::Connection;
 use super::answer::{answer, refuse};
 use crate::core::{
-    Completion, DestinationName, Done, Message, Now, Refusal, Request, Sequence, SubscribeOptions,
-    Tick,
+    Completion, DestinationName, Done, Message, Now, Persist, Refusal, Request, Sequence,
+    SubscribeOptions, Tick, Token,
 };
 use crate::store::Durable;
 
@@ -34,8 +34,16 @@ impl Connection {
             return;
         };
         let token = *token;
+        let shared = Arc::clone(&self.shared);
+        let mut identified = shared.identities.begin(&shared, now, message);
+        if let Some(identified) = &mut identified
+            && identified.is_known(destination)
+        {
+            shared.metrics.duplicates.increment(1);
+            return self.answer_sent(message, token, completions);
+        }
         if message.job.is_some() {
-            return self.schedule(since, request, completions);
+            return self.schedule(since, request, identified, completions);
         }
         let targets = match self.targets(destination, message) {
             Ok(targets) => targets,
@@ -47,11 +55,27 @@ impl Connection {
             }
             return refuse(completions, token, refusal);
         }
-        let (shared, outbox) = (Arc::clone(&self.shared), Arc::clone(&self.outbox));
         shared.metrics.unrouted.increment(targets.is_empty().into());
-        let (persistent, pressed) = (message.persistent, shared.flow.pressed());
+        let with = identified.map(|mut identified| identified.remember(destination));
+        self.distribute(work, now, targets, with.unwrap_or_default());
+        self.answer_sent(message, token, completions);
+    }
+
+    /// Gives a message to all that it goes to, which have room. `with` becomes durable with the last
+    /// copy.
+    fn distribute(
+        &mut self,
+        work: &mut Work,
+        now: Now,
+        targets: Vec<Sending>,
+        mut with: Vec<Persist>,
+    ) {
+        let (shared, outbox) = (Arc::clone(&self.shared), Arc::clone(&self.outbox));
+        let pressed = shared.flow.pressed();
+        let last = targets.len().saturating_sub(1);
         let mut pause = false;
-        for (cell, message) in targets {
+        for (index, (cell, message)) in targets.into_iter().enumerate() {
+            let persistent = message.persistent;
             let mut next = Some(cell);
             while let Some(cell) = next {
                 let (found, _) = cell.with(&shared, work, Some(&outbox), |state, effects, _| {
@@ -64,6 +88,9 @@ impl Connection {
                         }
                         Destination::Topic(topic) => topic.publish(now, &message, pressed, effects),
                     }
+                    if index == last {
+                        effects.persist.append(&mut with);
+                    }
                     pause |= self.may_pause(now) && state.pause_sender(persistent, &outbox);
                     true
                 });
@@ -71,11 +98,23 @@ impl Connection {
                 next = (!found).then(again).flatten();
             }
         }
+        if !with.is_empty() {
+            shared.writer.append(&mut with, &[], None);
+        }
         if pause {
             self.pause(now);
         }
+    }
+
+    /// Answers the sender of a message once what is in the log by now is durable, if it asked for that.
+    fn answer_sent(
+        &self,
+        message: &Message,
+        token: Option<Token>,
+        completions: &mut Vec<Completion>,
+    ) {
         if token.is_some() {
-            let done = if persistent {
+            let done = if message.persistent {
                 let until = self.shared.writer.sync(&self.waiter());
                 self.done(until)
             } else {

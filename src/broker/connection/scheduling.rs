@@ -1,5 +1,6 @@
 //! Sending what is to be delivered later.
 
+use super::super::duplicates::Identified;
 use super::super::routing::sendings;
 use super::Connection;
 use super::answer::{answer, refuse};
@@ -11,6 +12,7 @@ impl Connection {
         &mut self,
         since: Tick,
         request: Request,
+        identified: Option<Identified<'_>>,
         completions: &mut Vec<Completion>,
     ) {
         let Request::Send {
@@ -31,6 +33,12 @@ impl Connection {
         let waiter = token.map(|_| self.waiter());
         let scheduler = &self.shared.scheduler;
         let change = scheduler.add(&self.shared, message, waiter.as_ref());
+        if let Some(mut identified) = identified {
+            let mut changes = identified.remember(destination);
+            if !changes.is_empty() {
+                self.shared.writer.append(&mut changes, &[], None);
+            }
+        }
         let done = change.map_or(Done::Now, |sequence| self.done(sequence));
         answer(completions, *token, Ok(done));
     }

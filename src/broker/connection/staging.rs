@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::cell::{Destination, Work};
 use super::super::spanning::Part;
-use super::super::transaction::{Sending, Settling, UnitOfWork};
+use super::super::transaction::{Identified, Sending, Settling, UnitOfWork};
 use super::Connection;
 use super::answer::answer;
 use crate::core::{
@@ -80,20 +80,30 @@ impl Connection {
         message: Arc<Message>,
         transaction: TransactionId,
     ) -> Result<(), Refusal> {
+        let identified = message.identified.then(|| Arc::clone(&message));
+        let mut jobs = Vec::new();
+        let mut sends = Vec::new();
         if message.job.is_some() {
             self.may_schedule(destination, &message)?;
-            let bytes = message.footprint();
-            self.grow(transaction, 1, bytes)?.jobs.push(message);
-            self.book(bytes);
-            return Ok(());
+            jobs.push(message);
+        } else {
+            sends = self.sends_to(destination, message)?;
         }
-        let sends = self.sends_to(destination, message)?;
         for (cell, message) in sends.iter().filter(|(cell, _)| cell.rejects()) {
             cell.look(|destination| destination.refuses(message))?;
         }
-        let bytes = sends.iter().map(|(_, message)| message.footprint()).sum();
-        let unit = self.grow(transaction, sends.len(), bytes)?;
+        let messages = sends.iter().map(|(_, message)| message).chain(&jobs);
+        let bytes = messages.map(|message| message.footprint()).sum();
+        let unit = self.grow(transaction, sends.len() + jobs.len(), bytes)?;
+        let (first_send, first_job) = (unit.sends.len(), unit.jobs.len());
         unit.sends.extend(sends);
+        unit.jobs.extend(jobs);
+        unit.identified.extend(identified.map(|message| Identified {
+            destination: destination.clone(),
+            sends: first_send..unit.sends.len(),
+            jobs: first_job..unit.jobs.len(),
+            message,
+        }));
         self.book(bytes);
         Ok(())
     }

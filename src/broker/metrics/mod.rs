@@ -242,6 +242,8 @@ pub struct Metrics {
     pub routed: ByKind<Counter>,
     /// Messages to topics that nobody was subscribed to.
     pub unrouted: Counter,
+    /// Messages that had been there before.
+    pub duplicates: Counter,
     /// Messages that left queues.
     pub removed: Removed,
     /// Messages that moved to a dead-letter queue.
@@ -287,6 +289,7 @@ impl Metrics {
         Self {
             routed: ByKind::make(|kind| names::ROUTED.counter(&[kind])),
             unrouted: names::UNROUTED.counter(&[]),
+            duplicates: names::DUPLICATES.counter(&[]),
             removed: Removed::make(|reason| names::REMOVED.counter(&[reason])),
             dead_lettered: DeadLettered::make(|reason| names::DEAD_LETTERED.counter(&[reason])),
             transactions: names::TRANSACTIONS.gauge(&[]),

@@ -127,6 +127,8 @@ names! {
         "Messages that were refused, by reason.";
     ROUTED = "tidegate_messages_routed_total", C, Count, ["type"],
         "Copies of messages that were put in queues or handed to subscriptions of topics.";
+    DUPLICATES = "tidegate_messages_duplicate_total", C, Count, [],
+        "Messages that were not taken because they had been there before.";
     UNROUTED = "tidegate_messages_unrouted_total", C, Count, [],
         "Messages to topics that nobody was subscribed to.";
     DELIVERED = "tidegate_messages_delivered_total", C, Count,

@@ -31,6 +31,7 @@ fn config() -> BrokerConfig {
         limits: BrokerLimits::default(),
         memory_limit_bytes: 1 << 30,
         advisories: true,
+        duplicates: crate::core::DuplicateWindow::default(),
         memory_slow_at: 0.8,
     }
 }
@@ -44,6 +45,7 @@ fn message(connection: ConnectionId, number: u64) -> Message {
         persistent: false,
         body_kind: BodyKind::Bytes,
         grouped: false,
+        identified: false,
         encoded: Encoded {
             form: Form::StompPlain,
             bytes: bytes::Bytes::from_static(b"\nx\0"),

@@ -45,6 +45,7 @@ fn message(number: u64) -> Message {
         persistent: false,
         body_kind: crate::core::BodyKind::Text,
         grouped: false,
+        identified: false,
         encoded: Encoded::default(),
         sent_to: None,
         job: None,

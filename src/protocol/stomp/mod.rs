@@ -11,6 +11,7 @@ mod deliver;
 mod destination;
 mod dialect;
 mod durable;
+mod header_value;
 mod heart_beat;
 mod large;
 mod receipts;

@@ -73,6 +73,11 @@ impl Asked {
     }
 }
 
+/// Whether a header may ask for a delivery at another time. Most do not begin so.
+pub(super) fn is_schedule(name: &[u8]) -> bool {
+    matches!(name.first(), Some(b'A' | b'_' | b'x'))
+}
+
 fn repeats(text: &[u8]) -> Result<u32, Refused> {
     let name = "AMQ_SCHEDULED_REPEAT";
     let read = value::<u32>(text);

@@ -10,8 +10,11 @@ use rustc_hash::FxHashSet;
 
 use super::destination::{self, Purpose as For};
 use super::dialect::is_multicast;
+use super::header_value::{
+    delivery_mode, integer, is_group, is_identity, is_temporary, message_type, millis,
+};
 use super::receipts::Purpose;
-use super::refusal::{Refused, shown};
+use super::refusal::Refused;
 use super::schedule;
 use super::session::{Peer, value};
 use super::subscribe::is_transformation;
@@ -20,14 +23,10 @@ use crate::core::{
     BodyKind, DestinationName, Encoded, Form, Job, Message, MessageId, Now, Priority, Request,
     Timestamp, TransactionId,
 };
-use crate::protocol::Code;
 use crate::protocol::report::{add, kind_index};
 
 /// What the broker's own header lines of a message take at most, beside the destination, in bytes.
 const OWN_LINES: usize = 200;
-
-/// The longest name of a message group, in bytes: names are kept as long as the group is.
-const GROUP_NAME_MAX: usize = 1024;
 
 /// A message of which all but the body is known.
 #[derive(Debug)]
@@ -42,12 +41,17 @@ pub(super) struct Draft {
     persistent: bool,
     body_kind: BodyKind,
     grouped: bool,
+    identified: bool,
     form: Form,
     id: MessageId,
 }
 
 /// Values of the headers that mean something to the broker.
 #[derive(Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "headers that are there or not"
+)]
 struct Known<'a> {
     destination: Option<std::borrow::Cow<'a, [u8]>>,
     persistent: Option<bool>,
@@ -57,6 +61,7 @@ struct Known<'a> {
     length_given: bool,
     kind: Option<BodyKind>,
     grouped: bool,
+    identified: bool,
     schedule: schedule::Asked,
     multicast: bool,
     /// A temporary destination that is to be replied to.
@@ -140,6 +145,7 @@ impl Peer {
                 BodyKind::Text
             }),
             grouped: known.grouped,
+            identified: known.identified,
             destination,
             form,
             id,
@@ -175,6 +181,7 @@ impl Peer {
             persistent: draft.persistent,
             body_kind: draft.body_kind,
             grouped: draft.grouped,
+            identified: draft.identified,
             encoded: Encoded {
                 form: draft.form,
                 bytes: Bytes::from(block),
@@ -321,7 +328,7 @@ fn read_headers<'a>(
             | b"JMSXDeliveryCount"
             | b"JMSRedelivered"
             | b"JMSXGroupFirstForConsumer" => {}
-            _ if is_schedule(name) && known.schedule.take(name, &header.value())? => {}
+            _ if schedule::is_schedule(name) && known.schedule.take(name, &header.value())? => {}
             _ => {
                 let value = header.value();
                 check_property(name, &value, headers, &mut known)?;
@@ -406,6 +413,10 @@ fn check_property(
             known.grouped = is_group(value)?;
             return Ok(());
         }
+        b"_AMQ_DUPL_ID" => {
+            known.identified = is_identity(value)?;
+            return Ok(());
+        }
         b"destination-type" => {
             known.multicast = is_multicast("destination-type", value)?;
             return Ok(());
@@ -421,78 +432,8 @@ fn check_property(
         {
             "a transformation"
         }
-        b"_AMQ_DUPL_ID" => "duplicate detection",
         b"ActiveMQ.Retain" if value == b"true" => "a retained message",
         _ => return Ok(()),
     };
     Err(Refused::unbuilt(name, what))
-}
-
-/// Whether a header may ask for a delivery at another time. Most do not begin so.
-fn is_schedule(name: &[u8]) -> bool {
-    matches!(name.first(), Some(b'A' | b'_' | b'x'))
-}
-
-/// Whether a message belongs to a group. An empty name is none.
-fn is_group(name: &[u8]) -> Result<bool, Refused> {
-    if name.len() > GROUP_NAME_MAX {
-        return Err(Refused::new(
-            Code::InvalidHeader,
-            format!(
-                "The JMSXGroupID has {} bytes; at most {GROUP_NAME_MAX} are allowed",
-                name.len()
-            ),
-        ));
-    }
-    Ok(!name.is_empty())
-}
-
-fn message_type(value: &[u8]) -> Result<BodyKind, Refused> {
-    let value = value.trim_ascii();
-    if value.eq_ignore_ascii_case(b"text") {
-        Ok(BodyKind::Text)
-    } else if value.eq_ignore_ascii_case(b"bytes") {
-        Ok(BodyKind::Bytes)
-    } else {
-        let shown = shown(value);
-        Err(Refused::new(
-            Code::InvalidHeader,
-            format!("Unsupported message type '{shown}': amq-msg-type is text or bytes"),
-        ))
-    }
-}
-
-fn is_temporary(value: &[u8]) -> bool {
-    [
-        b"/temp-queue/".as_slice(),
-        b"/temp-topic/",
-        b"/remote-temp-queue/",
-        b"/remote-temp-topic/",
-        b"temp-queue://",
-        b"temp-topic://",
-    ]
-    .iter()
-    .any(|prefix| value.starts_with(prefix))
-}
-
-fn integer(name: &'static str, text: &[u8]) -> Result<i64, Refused> {
-    value(text).ok_or_else(|| Refused::invalid(name, text, "a whole number"))
-}
-
-fn millis(name: &'static str, text: &[u8]) -> Result<u64, Refused> {
-    let expected = "a time in milliseconds since 1970";
-    value(text).ok_or_else(|| Refused::invalid(name, text, expected))
-}
-
-/// The spellings of persistence that `ActiveMQ` knows.
-fn delivery_mode(text: &[u8]) -> Result<bool, Refused> {
-    match text.trim_ascii() {
-        b"PERSISTENT" | b"2" | b"true" => Ok(true),
-        b"NON_PERSISTENT" | b"1" | b"false" => Ok(false),
-        other => Err(Refused::invalid(
-            "JMSDeliveryMode",
-            other,
-            "PERSISTENT or NON_PERSISTENT",
-        )),
-    }
 }

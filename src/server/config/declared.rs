@@ -26,7 +26,7 @@ const DAY: u64 = 24 * HOUR;
 pub(super) const BASE: [(&str, &str); 1] = [("listener.stomp.bind", "127.0.0.1:61613")];
 
 /// Every table, in the order of the sample file.
-pub(super) const SECTIONS: [Section; 20] = [
+pub(super) const SECTIONS: [Section; 21] = [
     Broker::SECTION,
     Memory::SECTION,
     Disk::SECTION,
@@ -39,6 +39,7 @@ pub(super) const SECTIONS: [Section; 20] = [
     Declare::SECTION,
     Gc::SECTION,
     Advisories::SECTION,
+    Duplicates::SECTION,
     DeadLetter::SECTION,
     Redelivery::SECTION,
     Groups::SECTION,
@@ -311,8 +312,7 @@ section! {
         max_bytes: Option<u64> = SizeOrUnlimited { min: 64 * KIB }, "unlimited";
         /// Messages waiting in a queue from which on it is full.
         max_messages: Option<u64> = CountOrUnlimited, "unlimited";
-        /// What becomes of a message for a full queue: its sender waits or is refused, or the oldest
-        /// or the new one is dropped.
+        /// A full queue makes senders wait, refuses, or drops the oldest or the new message.
         when_full: WhenFull = OneOf::<WhenFull>(PhantomData), "block";
         /// Further deliveries of a message that failed, before it moves to the dead-letter queue.
         redelivery_max: u32 = Count { min: 0, max: 1_000_000 }, "6";
@@ -334,8 +334,7 @@ section! {
     DeadLetter at "dead_letter" changed by DeadLetterChange {
         /// Whether they are kept; if not, they are dropped.
         enabled: bool = Switch, "true";
-        /// The queue that they move to; {name} stands for the name of the destination that they come
-        /// from, {kind} for Queue or Topic.
+        /// The queue that they move to; {name} and {kind} (Queue, Topic) are those of their origin.
         queue: NameTemplate = QueueTemplate, "ActiveMQ.DLQ";
         /// Whether messages whose time is over are dropped or move there, too.
         expired: Expired = OneOf::<Expired>(PhantomData), "drop";
@@ -367,8 +366,19 @@ section! {
 }
 
 section! {
-    /// Queues and topics that came to life by being used and are not used any more are removed. They
-    /// come back when they are used again.
+    /// A message that names its identity is taken once by its destination.
+    Duplicates at "duplicates" {
+        /// For how long an identity is remembered.
+        window: Duration = Time { min: SECOND, max: DAY }, "2m";
+        /// How many are remembered for each destination.
+        ids: u32 = Count { min: 1, max: 10_000_000 }, "20000";
+        /// How many are remembered in all.
+        total: u32 = Count { min: 1, max: 100_000_000 }, "1000000";
+    }
+}
+
+section! {
+    /// Queues and topics that nobody uses any more are removed; they come back when they are used.
     Gc at "gc" {
         /// Whether they are.
         enabled: bool = Switch, "true";

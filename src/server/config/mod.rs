@@ -28,8 +28,8 @@ use std::collections::BTreeMap;
 pub use changes::Change;
 pub use declared::{
     Advisories, Anonymous, Auth, Automatic, Broker, DeadLetter, DeadLetterChange, Declare,
-    Destination, DestinationChange, Dialect, Disk, Durability, Engine, ErrorMode, Expired, Gc,
-    Groups, GroupsChange, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory,
+    Destination, DestinationChange, Dialect, Disk, Duplicates, Durability, Engine, ErrorMode,
+    Expired, Gc, Groups, GroupsChange, HeartBeat, Http, Limits, Listener, Log, LogFormat, Memory,
     MirroredQueues, NackMode, Protocol, Rebalance, Redelivery, RedeliveryChange, Server, Store,
     VirtualTopics, WhenFull,
 };
@@ -68,6 +68,8 @@ pub struct Settings {
     pub gc: Gc,
     /// Telling what happens.
     pub advisories: Advisories,
+    /// Messages that are sent twice.
+    pub duplicates: Duplicates,
     /// Messages that could not be consumed.
     pub dead_letter: DeadLetter,
     /// How long refused messages wait.
@@ -142,6 +144,7 @@ impl Settings {
         let declare = Declare::read(reader, "");
         let gc = Gc::read(reader, "");
         let advisories = Advisories::read(reader, "");
+        let duplicates = Duplicates::read(reader, "");
         let dead_letter = DeadLetter::read(reader, "");
         let redelivery = Redelivery::read(reader, "");
         let groups = Groups::read(reader, "");
@@ -170,6 +173,7 @@ impl Settings {
             declare: declare?,
             gc: gc?,
             advisories: advisories?,
+            duplicates: duplicates?,
             dead_letter: dead_letter?,
             redelivery: redelivery?,
             groups: groups?,
