@@ -51,7 +51,7 @@ impl Rules {
             Kind::Topic => self.is_virtual(name),
             Kind::Queue => self.0.mirrored_queues.is_some(),
         };
-        others || self.0.composites.get(name).is_some()
+        others || self.0.composites.get(name).is_some() || name.is_scheduler_management()
     }
 
     /// The virtual topic that a queue belongs to.

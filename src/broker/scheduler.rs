@@ -11,8 +11,9 @@ use super::cell::Work;
 use super::routing::sendings;
 use super::shared::Shared;
 use crate::core::{
-    ConnectionId, DestinationId, Fired, Forward, JobState, Jobs, Message, MessageId, Now, Persist,
-    Position, Refusal, Sequence, StoredMessage, Tick, Timestamp,
+    ConnectionId, DestinationId, DestinationName, DueRange, Fired, Forward, JobState, Jobs,
+    Message, MessageId, Now, Persist, Position, Refusal, Sequence, StoredMessage, Tick, Timestamp,
+    told,
 };
 use crate::store::{Durable, PageLimit, StoreError};
 
@@ -30,6 +31,9 @@ const SOON: u64 = 20;
 
 /// When a job is tried again that cannot be sent on for now, in milliseconds.
 const LATER: u64 = 1_000;
+
+/// At most so many are told of in one answer.
+const TOLD: usize = 1000;
 
 /// The schedule of a broker.
 #[derive(Debug)]
@@ -172,10 +176,7 @@ impl Scheduler {
             self.end(shared, state.id);
             return true;
         };
-        let again = MessageId {
-            connection: self.sender,
-            number: self.sent.fetch_add(1, Ordering::Relaxed) + 1,
-        };
+        let again = self.next_id();
         let times = (state.due, state.times);
         let fired = job.fire(&message, state.id, times, now.wall, again);
         let sent = match fired.message.job {
@@ -278,7 +279,57 @@ impl Scheduler {
         Ok(found.map(|stored| stored.message))
     }
 
-    fn end(&self, shared: &Shared, id: Position) -> bool {
+    /// Tells what is scheduled within a range of times, at most the first thousand, by messages to a
+    /// destination.
+    pub(super) fn tell(
+        &self,
+        shared: &Shared,
+        work: &mut Work,
+        now: Now,
+        to: &DestinationName,
+        due: DueRange,
+    ) -> Result<(), Refusal> {
+        let mut jobs = self.jobs.lock().all();
+        jobs.retain(|job| due.has(job.due));
+        for job in jobs.into_iter().take(TOLD) {
+            let held = self.jobs.lock().held(job.id);
+            let Some(message) = held.or_else(|| self.fetch(shared, job.id).ok().flatten()) else {
+                continue;
+            };
+            let message = Arc::new(told(&message, job.id, self.next_id(), to));
+            for (cell, message) in sendings(shared, self.sender, to, &message)? {
+                let forward = Forward {
+                    target: cell.name.clone(),
+                    message,
+                    with: Vec::new(),
+                };
+                work.forward(shared, now, forward);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is scheduled within a range of times.
+    pub(super) fn end_all(&self, shared: &Shared, due: DueRange) {
+        let mut changes = Vec::new();
+        let mut jobs = self.jobs.lock();
+        let all = jobs.all();
+        book(shared, &mut jobs, |jobs| {
+            let ended = all.iter().filter(|job| due.has(job.due));
+            changes.extend(ended.filter_map(|job| jobs.end(job.id)));
+        });
+        append(shared, &mut changes, &[], None);
+    }
+
+    fn next_id(&self) -> MessageId {
+        MessageId {
+            connection: self.sender,
+            number: self.sent.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+
+    /// Forgets one. Returns whether there was one.
+    pub(super) fn end(&self, shared: &Shared, id: Position) -> bool {
         let mut jobs = self.jobs.lock();
         if jobs.state(id).is_none() {
             return false;

@@ -31,6 +31,8 @@ pub(super) struct UnitOfWork {
     pub(super) sends: Vec<Sending>,
     /// Messages that are to be sent on later.
     pub(super) jobs: Vec<Arc<Message>>,
+    /// Messages to the scheduler itself.
+    pub(super) commands: Vec<Arc<Message>>,
     /// Those of `sends` and `jobs` whose senders gave them an identity.
     pub(super) identified: Vec<Identified>,
     /// Subscriptions with deliveries that it settles, each once.
@@ -45,6 +47,7 @@ impl UnitOfWork {
             opened,
             sends: Vec::new(),
             jobs: Vec::new(),
+            commands: Vec::new(),
             identified: Vec::new(),
             settles: Vec::new(),
             operations: 0,
@@ -64,6 +67,8 @@ pub(super) struct Commit {
     pub(super) sends: Vec<Placing>,
     /// Messages that are to be sent on later, each with its place.
     pub(super) jobs: Vec<(Position, Arc<Message>)>,
+    /// Messages to the scheduler itself.
+    pub(super) commands: Vec<Arc<Message>>,
     pub(super) settles: Vec<Settling>,
     /// Bytes booked for it.
     pub(super) bytes: usize,

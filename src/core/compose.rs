@@ -108,7 +108,7 @@ impl Composition<'_> {
     }
 }
 
-/// A header line as it is to be in an encoded message. The value holds nothing that is escaped.
+/// A header line as it is to be in an encoded message.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     name: &'static str,
@@ -150,7 +150,16 @@ impl Encoded {
         bytes.push(b'\n');
         let body_start = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(body);
+        // What no version escapes reads the same where escapes are expected.
+        let escaped = lines
+            .iter()
+            .any(|line| line.value.contains([':', '\\', '\n', '\r']));
         Self {
+            form: if escaped {
+                Form::StompEscaped
+            } else {
+                self.form
+            },
             bytes: Bytes::from(bytes),
             body_start,
             ..*self
@@ -175,7 +184,7 @@ fn line(head: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// A destination as STOMP spells it.
-fn spelled(name: &DestinationName) -> String {
+pub(super) fn spelled(name: &DestinationName) -> String {
     let one = |name: &DestinationName| match (name.kind(), name.is_temporary()) {
         (Kind::Queue, false) => format!("/queue/{}", name.name()),
         (Kind::Topic, false) => format!("/topic/{}", name.name()),
@@ -186,6 +195,31 @@ fn spelled(name: &DestinationName) -> String {
         None => one(name),
         Some(parts) => parts.iter().map(one).collect::<Vec<_>>().join(","),
     }
+}
+
+/// The destination that STOMP spells so; one alone.
+pub(super) fn read_spelled(text: &str) -> Option<DestinationName> {
+    let read = |prefix: &str, make: fn(Kind, &str) -> _, kind| {
+        let name = text.strip_prefix(prefix)?;
+        Result::ok(make(kind, name))
+    };
+    read("/queue/", DestinationName::new, Kind::Queue)
+        .or_else(|| read("/topic/", DestinationName::new, Kind::Topic))
+        .or_else(|| {
+            read(
+                "/remote-temp-queue/",
+                DestinationName::temporary,
+                Kind::Queue,
+            )
+        })
+        .or_else(|| {
+            read(
+                "/remote-temp-topic/",
+                DestinationName::temporary,
+                Kind::Topic,
+            )
+        })
+        .filter(|name| !name.is_composite())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::destination::{DestinationName, Kind};
 use super::durable::DurableName;
+use super::schedule::CommandError;
 
 /// A destination's name that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +82,9 @@ pub enum Refusal {
     /// A durable subscription cannot be kept under this name.
     #[error("the durable subscription cannot be kept: {0}")]
     DurableName(#[from] NameError),
+    /// A message to the scheduler does not say what it is to do.
+    #[error("{0}")]
+    Command(#[from] CommandError),
     /// The subscription does not exist, or no longer.
     #[error("no such subscription")]
     NoSubscription,

@@ -61,7 +61,9 @@ pub use policy_table::{Policies, PolicyRule};
 pub use queue::{GroupState, Queue, RecoveredQueue, Reserved, StoredMessage, StoredPage};
 pub use redelivery::RedeliveryDelays;
 pub use request::{AckMode, Completion, Done, Outcome, Request, SubscribeOptions, Tags};
-pub use schedule::{Cron, CronError, Fired, Job, JobState, Jobs};
+pub use schedule::{
+    Command, CommandError, Cron, CronError, DueRange, Fired, Job, JobState, Jobs, told,
+};
 pub use selector::{Properties, Selector, SelectorError, Value};
 pub use time::{Now, Tick, Timestamp};
 pub use topic::Topic;

@@ -33,6 +33,7 @@ mod refusals;
 mod routing;
 mod say;
 mod schedule;
+mod schedule_management;
 mod selectors;
 mod stomp10;
 mod stomp11;

@@ -55,7 +55,6 @@ const SENT_TO: &[(&str, &str)] = &[
         "test_statistics_advisory",
         "/queue/ActiveMQ.Statistics.Broker",
     ),
-    ("schedules", "/topic/ActiveMQ.Scheduler.Management"),
     ("reply queues of RabbitMQ", "/reply-queue/a"),
 ];
 

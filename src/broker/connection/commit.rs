@@ -38,6 +38,7 @@ impl Connection {
         let UnitOfWork {
             sends,
             jobs,
+            commands,
             settles,
             bytes,
             ..
@@ -68,6 +69,7 @@ impl Connection {
             until,
             sends,
             jobs,
+            commands,
             settles,
             bytes,
         }));
@@ -194,6 +196,10 @@ impl Connection {
             self.shared
                 .scheduler
                 .place(&self.shared, *position, message);
+        }
+        for message in &commit.commands {
+            // It has been read before.
+            let _ = self.command(work, now, message);
         }
         self.release_bytes(work, commit.bytes);
         for Placing {

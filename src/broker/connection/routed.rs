@@ -42,6 +42,10 @@ impl Connection {
             shared.metrics.duplicates.increment(1);
             return self.answer_sent(message, token, completions);
         }
+        if destination.is_scheduler_management() {
+            let done = self.command(work, now, message);
+            return answer(completions, token, done.map(|()| Done::Now));
+        }
         if message.job.is_some() {
             return self.schedule(since, request, identified, completions);
         }
@@ -200,6 +204,7 @@ impl Connection {
             until,
             sends: Vec::new(),
             jobs: Vec::new(),
+            commands: Vec::new(),
             settles: Vec::new(),
             bytes: 0,
         }));

@@ -1,10 +1,13 @@
 //! Sending what is to be delivered later.
 
+use super::super::cell::Work;
 use super::super::duplicates::Identified;
 use super::super::routing::sendings;
 use super::Connection;
 use super::answer::{answer, refuse};
-use crate::core::{Completion, DestinationName, Done, Message, Refusal, Request, Tick};
+use crate::core::{
+    Command, Completion, DestinationName, Done, Message, Now, Refusal, Request, Tick,
+};
 
 impl Connection {
     /// Schedules a message. What it is sent to is made now: that it cannot be is better heard today.
@@ -41,6 +44,27 @@ impl Connection {
         }
         let done = change.map_or(Done::Now, |sequence| self.done(sequence));
         answer(completions, *token, Ok(done));
+    }
+
+    /// Does what a message asks of the scheduler.
+    pub(super) fn command(
+        &self,
+        work: &mut Work,
+        now: Now,
+        message: &Message,
+    ) -> Result<(), Refusal> {
+        let command = Command::of(message)?;
+        let (shared, scheduler) = (&self.shared, &self.shared.scheduler);
+        match command {
+            Command::Browse { reply_to, due } => {
+                scheduler.tell(shared, work, now, &reply_to, due)?;
+            }
+            Command::Remove { id } => {
+                scheduler.end(shared, id);
+            }
+            Command::RemoveAll { due } => scheduler.end_all(shared, due),
+        }
+        Ok(())
     }
 
     pub(super) fn may_schedule(

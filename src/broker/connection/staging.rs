@@ -8,8 +8,8 @@ use super::super::transaction::{Identified, Sending, Settling, UnitOfWork};
 use super::Connection;
 use super::answer::answer;
 use crate::core::{
-    Completion, DestinationName, Done, Message, Now, Outcome, Refusal, Request, SubscriptionId,
-    Tags, TransactionId,
+    Command, Completion, DestinationName, Done, Message, Now, Outcome, Refusal, Request,
+    SubscriptionId, Tags, TransactionId,
 };
 
 impl Connection {
@@ -83,6 +83,11 @@ impl Connection {
         let identified = message.identified.then(|| Arc::clone(&message));
         let mut jobs = Vec::new();
         let mut sends = Vec::new();
+        if destination.is_scheduler_management() {
+            Command::of(&message)?;
+            self.grow(transaction, 1, 0)?.commands.push(message);
+            return Ok(());
+        }
         if message.job.is_some() {
             self.may_schedule(destination, &message)?;
             jobs.push(message);

@@ -154,6 +154,11 @@ impl Jobs {
         Some((self.state(*id)?, self.held.get(id).cloned()))
     }
 
+    /// The message of a job, if it is in memory.
+    pub fn held(&self, id: Position) -> Option<Arc<Message>> {
+        self.held.get(&id).cloned()
+    }
+
     /// A job by its place.
     pub fn state(&self, id: Position) -> Option<JobState> {
         let Known { due, times } = *self.known.get(&id)?;

@@ -156,8 +156,7 @@ fn reject_misplaced(kind: Kind, name: &str, text: &str, purpose: Purpose) -> Res
     if purpose == Purpose::Send && kind == Kind::Topic && name.starts_with("ActiveMQ.Advisory.") {
         return Err(unusable(text, "only the broker itself sends advisories"));
     }
-    let managed = ["ActiveMQ.Statistics.", "ActiveMQ.Scheduler."];
-    if managed.iter().any(|prefix| name.starts_with(prefix)) {
+    if name.starts_with("ActiveMQ.Statistics.") {
         return Err(later("A management destination", text));
     }
     Ok(())

@@ -179,7 +179,9 @@ impl From<&Refusal> for Refused {
             Refusal::NotOwner { .. } => Self::new(Code::ForeignTemporary, refusal.to_string()),
             Refusal::DurableInUse(_) => Self::new(Code::SubscriptionInUse, refusal.to_string()),
             Refusal::NoDurable(_) => Self::new(Code::UnknownSubscription, refusal.to_string()),
-            Refusal::DurableName(_) => Self::new(Code::InvalidHeader, refusal.to_string()),
+            Refusal::DurableName(_) | Refusal::Command(_) => {
+                Self::new(Code::InvalidHeader, refusal.to_string())
+            }
             Refusal::NoSubscription => Self::new(
                 Code::UnknownSubscription,
                 "The subscription has ended meanwhile",
