@@ -27,10 +27,11 @@ class Inbox {
   }
 }
 
-async function connect() {
+async function connect(connectHeaders = {}) {
   const client = new Client({
     webSocketFactory: () => new TCPWrapper('127.0.0.1', port),
     reconnectDelay: 0,
+    connectHeaders,
     heartbeatIncoming: 1000,
     heartbeatOutgoing: 1000,
   });
@@ -158,6 +159,32 @@ const tests = {
     assert.deepEqual(found.sort(), ['/queue/Consumer.A.VirtualTopic.js', '/queue/Consumer.B.VirtualTopic.js']);
     client.publish({ destination: '/queue/js.wild.a.b', body: 'y' });
     assert.equal((await inbox.next()).headers.destination, '/queue/js.wild.a.b');
+    await client.deactivate();
+  },
+  async 'a durable subscription has what it missed'() {
+    for (const expected of [[], ['missed']]) {
+      const { client } = await connect({ 'client-id': 'js-durable' });
+      const inbox = new Inbox();
+      await receipt(client, (headers) => client.subscribe('/topic/js.durable', inbox.put, {
+        'activemq.subscriptionName': 'js', ...headers,
+      }));
+      for (const body of expected) assert.equal((await inbox.next()).body, body);
+      await client.deactivate();
+      if (expected.length > 0) continue;
+      const { client: sender } = await connect();
+      await receipt(sender, (headers) => sender.publish({
+        destination: '/topic/js.durable', body: 'missed', headers: { persistent: 'true', ...headers },
+      }));
+      await sender.deactivate();
+    }
+  },
+  async 'what is scheduled comes later'() {
+    const { client } = await connect();
+    const inbox = new Inbox();
+    await receipt(client, (headers) => client.subscribe('/queue/js.later', inbox.put, headers));
+    client.publish({ destination: '/queue/js.later', body: 'later', headers: { AMQ_SCHEDULED_DELAY: '200' } });
+    client.publish({ destination: '/queue/js.later', body: 'now' });
+    for (const body of ['now', 'later']) assert.equal((await inbox.next()).body, body);
     await client.deactivate();
   },
   async 'heart-beats keep a connection, errors are told'() {

@@ -76,3 +76,27 @@ for my $number (1 .. 3) {
     $stomp->ack({ frame => $frame });
 }
 $stomp->disconnect;
+
+# A durable subscription has what was sent while nobody read it; what is scheduled comes later.
+sub durable {
+    my $connection = Net::Stomp->new({ hostname => '127.0.0.1', port => $port, logger => undef });
+    $connection->connect({ login => 'anyone', passcode => 'anything', 'client-id' => 'perl-durable' });
+    $connection->subscribe({
+        destination => '/topic/perl.durable', ack => 'auto', 'activemq.subscriptionName' => 'perl',
+    });
+    return $connection;
+}
+$stomp = durable();
+check($stomp->send_with_receipt({ destination => '/queue/perl.sync', body => 'x' }), "no receipt");
+$stomp->disconnect;
+$stomp = connection();
+check($stomp->send_with_receipt({ destination => '/topic/perl.durable', body => 'missed', persistent => 'true' }),
+    "no receipt");
+$stomp->disconnect;
+$stomp = durable();
+check($stomp->receive_frame->body eq 'missed', "durable subscription");
+$stomp->subscribe({ destination => '/queue/perl.later', ack => 'auto' });
+$stomp->send({ destination => '/queue/perl.later', body => 'later', AMQ_SCHEDULED_DELAY => 200 });
+$stomp->send({ destination => '/queue/perl.later', body => 'now' });
+check($stomp->receive_frame->body eq $_, "scheduled: $_") for 'now', 'later';
+$stomp->disconnect;

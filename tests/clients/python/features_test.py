@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import stomp
 from stomp_test import connect, leave
@@ -129,6 +130,60 @@ def a_transaction_spans_queues():
     leave(connection, inbox)
 
 
+def a_durable_subscription_has_what_it_missed():
+    named = {"activemq.subscriptionName": "py"}
+    for read in ([], ["missed"], []):
+        connection, inbox = connect(client="py-durable")
+        subscribe(connection, inbox, "/topic/py.durable", **named)
+        assert [inbox.message().body for _ in read] == read
+        leave(connection, inbox)
+        if not read:
+            sender, answers = connect()
+            sender.send("/topic/py.durable", "missed", persistent="true", receipt="sent")
+            answers.receipt("sent")
+            leave(sender, answers)
+    connection, inbox = connect(client="py-durable")
+    connection.unsubscribe(id="1", headers=named, receipt="forgotten")
+    inbox.receipt("forgotten")
+    leave(connection, inbox)
+
+
+def what_is_scheduled_comes_later_and_again():
+    connection, inbox = connect()
+    subscribe(connection, inbox, "/queue/py.later")
+    began = time.monotonic()
+    connection.send("/queue/py.later", "series", headers={
+        "AMQ_SCHEDULED_DELAY": "200", "AMQ_SCHEDULED_PERIOD": "100", "AMQ_SCHEDULED_REPEAT": "2"})
+    connection.send("/queue/py.later", "now")
+    assert inbox.message().body == "now"
+    for _ in range(3):
+        assert inbox.message().body == "series"
+    assert time.monotonic() - began >= 0.4
+    # Another one, which is cancelled.
+    connection.send("/queue/py.later", "never", headers={"AMQ_SCHEDULED_DELAY": "600000"}, receipt="put")
+    inbox.receipt("put")
+    subscribe(connection, inbox, "/queue/py.jobs", id="jobs")
+    management = "/topic/ActiveMQ.Scheduler.Management"
+    connection.send(management, "", headers={"AMQ_SCHEDULER_ACTION": "BROWSE", "reply-to": "/queue/py.jobs"})
+    job = inbox.message()
+    assert job.headers["AMQ_SCHEDULED_DELAY"] == "600000", job
+    connection.send(management, "", receipt="removed", headers={
+        "AMQ_SCHEDULER_ACTION": "REMOVE", "scheduledJobId": job.headers["scheduledJobId"]})
+    inbox.receipt("removed")
+    leave(connection, inbox)
+
+
+def what_is_sent_twice_is_taken_once():
+    connection, inbox = connect()
+    for _ in range(2):
+        connection.send("/queue/py.once", "x", headers={"_AMQ_DUPL_ID": "1"}, persistent="true", receipt="taken")
+        inbox.receipt("taken")
+    connection.send("/queue/py.once", "y")
+    subscribe(connection, inbox, "/queue/py.once")
+    assert [inbox.message().body for _ in range(2)] == ["x", "y"]
+    leave(connection, inbox)
+
+
 TESTS = [
     a_group_stays_with_one_consumer_in_order,
     every_application_has_all_messages_of_a_virtual_topic,
@@ -136,6 +191,9 @@ TESTS = [
     a_reply_comes_to_a_temporary_queue_in_both_styles,
     a_selector_chooses_and_a_browser_only_looks,
     a_transaction_spans_queues,
+    a_durable_subscription_has_what_it_missed,
+    what_is_scheduled_comes_later_and_again,
+    what_is_sent_twice_is_taken_once,
 ]
 
 if __name__ == "__main__":

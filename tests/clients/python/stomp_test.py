@@ -41,10 +41,11 @@ class Inbox(stomp.ConnectionListener):
 
 
 def connect(kind=stomp.Connection12, **options):
+    client = options.pop("client", None)
     connection = kind([("127.0.0.1", PORT)], auto_content_length=options.pop("length", True), **options)
     inbox = Inbox()
     connection.set_listener("inbox", inbox)
-    connection.connect(wait=True)
+    connection.connect(wait=True, headers={"client-id": client} if client else {})
     return connection, inbox
 
 

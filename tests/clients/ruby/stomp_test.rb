@@ -4,8 +4,8 @@ require "timeout"
 
 PORT = ENV.fetch("TIDEGATE_STOMP_PORT").to_i
 
-def connect(version)
-  headers = { "accept-version" => version, "host" => "localhost" }
+def connect(version, more = {})
+  headers = { "accept-version" => version, "host" => "localhost" }.merge(more)
   headers["heart-beat"] = "1000,1000" if version != "1.0"
   hosts = [{ login: "", passcode: "", host: "127.0.0.1", port: PORT }]
   Stomp::Connection.new(hosts: hosts, connect_headers: headers, reliable: false)
@@ -136,6 +136,34 @@ def wildcards
   connection.disconnect({ "receipt" => "bye" })
 end
 
+def durable
+  named = { "id" => "1", "activemq.subscriptionName" => "ruby", "receipt" => "here" }
+  [[], ["missed"]].each do |expected|
+    connection = connect("1.1", "client-id" => "ruby-durable")
+    connection.subscribe("/topic/ruby.durable", named, "1")
+    found = Array.new(expected.size + 1) { connection.receive }
+    check(found.map(&:command).include?("RECEIPT"), "durable: #{found}")
+    bodies = found.select { |one| one.command == "MESSAGE" }.map(&:body)
+    check(bodies == expected, "durable: #{bodies}")
+    connection.disconnect({ "receipt" => "bye" })
+    next unless expected.empty?
+    sender = connect("1.1")
+    sender.publish("/topic/ruby.durable", "missed", { "persistent" => "true" })
+    sender.disconnect({ "receipt" => "bye" })
+  end
+end
+
+def scheduled
+  connection = connect("1.2")
+  connection.subscribe("/queue/ruby.later", { "id" => "1", "receipt" => "here" }, "1")
+  frame(connection, "RECEIPT")
+  connection.publish("/queue/ruby.later", "later", { "AMQ_SCHEDULED_DELAY" => "200" })
+  connection.publish("/queue/ruby.later", "now")
+  found = Array.new(2) { frame(connection, "MESSAGE").body }
+  check(found == %w[now later], "scheduled: #{found}")
+  connection.disconnect({ "receipt" => "bye" })
+end
+
 Timeout.timeout(60) do
   %w[1.0 1.1 1.2].each { |version| messages(version) }
   %w[1.1 1.2].each { |version| refused(version) }
@@ -144,4 +172,6 @@ Timeout.timeout(60) do
   groups
   virtual_topics
   wildcards
+  durable
+  scheduled
 end
