@@ -68,6 +68,9 @@ pub struct Life {
     pub auto_create: bool,
     /// How long one has to be empty and unused before it is removed; `None` is for ever.
     pub collect_after: Option<Duration>,
+    /// How long nobody may receive from a durable subscription before it is ended with all that waits
+    /// for it; `None` is for ever.
+    pub forget_durable_after: Option<Duration>,
 }
 
 impl Default for Life {
@@ -76,6 +79,7 @@ impl Default for Life {
             declared: Vec::new(),
             auto_create: true,
             collect_after: Some(Duration::from_mins(10)),
+            forget_durable_after: None,
         }
     }
 }

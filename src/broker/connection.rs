@@ -347,6 +347,6 @@ fn unsubscribe(
         state.release(key);
     });
     if let Some(durable) = shared.registry.durables().of(cell) {
-        durable.deactivate();
+        durable.deactivate(now);
     }
 }

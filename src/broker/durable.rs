@@ -9,7 +9,8 @@ use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
 use crate::core::{
-    ConnectionId, DestinationName, DurableName, DurableSubscription, Kind, Message, PatternTrie,
+    ConnectionId, DestinationName, DurableName, DurableSubscription, Kind, Message, Now,
+    PatternTrie, Tick,
 };
 
 /// Nobody receives from a subscription.
@@ -22,6 +23,8 @@ pub(super) struct Durable {
     pub(super) cell: Arc<Cell>,
     /// The connection that receives from it.
     active: AtomicU64,
+    /// The tick since which nobody does, if nobody does.
+    left: AtomicU64,
 }
 
 /// The durable subscriptions of the broker.
@@ -53,8 +56,14 @@ impl Durable {
     }
 
     /// Nobody receives from it any more.
-    pub(super) fn deactivate(&self) {
+    pub(super) fn deactivate(&self, now: Now) {
+        self.left.store(now.tick.0, Ordering::Release);
         self.active.store(NOBODY, Ordering::Release);
+    }
+
+    /// Since when nobody receives from it.
+    pub(super) fn left(&self) -> Tick {
+        Tick(self.left.load(Ordering::Acquire))
     }
 
     /// Whether messages to a topic may be for it.
@@ -65,12 +74,13 @@ impl Durable {
 
 impl Durables {
     /// Notes the queue of a durable subscription, if this is one.
-    pub(super) fn note(&self, cell: &Arc<Cell>) -> Option<Arc<Durable>> {
+    pub(super) fn note(&self, cell: &Arc<Cell>, now: Now) -> Option<Arc<Durable>> {
         let definition = DurableSubscription::of(&cell.name)?;
         let durable = Arc::new(Durable {
             definition,
             cell: Arc::clone(cell),
             active: AtomicU64::new(NOBODY),
+            left: AtomicU64::new(now.tick.0),
         });
         let definition = &durable.definition;
         let mut topics = self.by_topic.write();

@@ -19,7 +19,7 @@ use super::routing::Rules;
 use super::shared::Shared;
 use super::spanning::Wildcards;
 use crate::core::{
-    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Event, Keep, Kind, Queue,
+    ConnectionId, DestinationId, DestinationName, DestinationPolicy, Event, Keep, Kind, Now, Queue,
     Refusal, Topic,
 };
 
@@ -108,7 +108,7 @@ impl Registry {
             rules: Rules::new(&config.routing),
             wildcards: Wildcards::default(),
             durables: Durables::default(),
-            collection: Collection::new(config.life.collect_after),
+            collection: Collection::new(&config.life),
         }
     }
 
@@ -123,7 +123,7 @@ impl Registry {
         if self.durables.cover(&cell.name) {
             cell.route();
         }
-        self.route_to(&cell);
+        self.route_to(&cell, now);
     }
 
     /// The durable subscriptions.
@@ -132,9 +132,9 @@ impl Registry {
     }
 
     /// Lets the topics of a durable subscription send to its queue, if this is one.
-    pub(super) fn route_to(&self, queue: &Arc<Cell>) {
+    pub(super) fn route_to(&self, queue: &Arc<Cell>, now: Now) {
         let durables = &self.durables;
-        let Some(durable) = durables.of(queue).or_else(|| durables.note(queue)) else {
+        let Some(durable) = durables.of(queue).or_else(|| durables.note(queue, now)) else {
             return;
         };
         let topic = &durable.definition.topic;

@@ -81,6 +81,7 @@ fn life(settings: &Settings) -> Life {
         declared: queues.chain(topics).filter_map(Result::ok).collect(),
         auto_create: settings.destination.auto_create,
         collect_after: settings.gc.enabled.then_some(settings.gc.after),
+        forget_durable_after: settings.gc.durable_after,
     }
 }
 

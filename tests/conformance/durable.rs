@@ -1,12 +1,13 @@
 //! Durable subscriptions: what is sent to a topic while nobody reads them waits.
 
 use tidegate::internal::codec::stomp::{OwnedFrame, Verb, Version};
+use tidegate::internal::store::MemoryStore;
 
 use crate::say::{
     ack_id, assert_alive, bodies, frame, granted, message, refused, send, settle_id, subscribe,
     transaction, waiting,
 };
-use crate::support::world::{Id, World};
+use crate::support::world::{Id, World, config};
 
 const T: &str = "/topic/prices";
 
@@ -325,4 +326,37 @@ fn its_queue_is_nobody_elses() {
     granted(&mut world, other, subscribe("/queue/>", "all"));
     publish(&mut world, T, &["private"]);
     assert_eq!(world.drain(other), []);
+}
+
+#[test]
+fn a_forgotten_subscription_ends_if_that_is_wanted() {
+    let mut settings = config();
+    let day = std::time::Duration::from_hours(24);
+    settings.life.forget_durable_after = Some(day);
+    settings.life.collect_after = None;
+    let mut world = World::with(&settings, Box::new(MemoryStore::default()));
+    let reader = client(&mut world, "c");
+    granted(&mut world, reader, durable("1"));
+    // It does not end while somebody receives from it, however little there is.
+    world.advance(2 * day);
+    world.broker.collect();
+    publish(&mut world, T, &["one"]);
+    assert_eq!(bodies(&mut world, reader), ["one"]);
+    world.vanish(reader);
+    world.advance(day.saturating_sub(std::time::Duration::from_millis(1)));
+    world.broker.collect();
+    // What is sent to it is no use of it.
+    publish(&mut world, T, &["two"]);
+    let reader = client(&mut world, "c");
+    world.send(reader, &durable("1"));
+    assert_eq!(bodies(&mut world, reader), ["two"]);
+    world.vanish(reader);
+    publish(&mut world, T, &["three"]);
+    for _ in 0..2 {
+        world.advance(day);
+        world.broker.collect();
+    }
+    let reader = client(&mut world, "c");
+    granted(&mut world, reader, durable("1"));
+    assert_eq!(world.drain(reader), []);
 }

@@ -94,6 +94,7 @@ impl Scenario {
                 composites: tidegate::internal::core::Composites::default(),
             },
             life: tidegate::internal::broker::Life {
+                forget_durable_after: None,
                 collect_after: fleeting.then(|| Duration::from_millis(rng.u64(1..30))),
                 ..tidegate::internal::broker::Life::default()
             },

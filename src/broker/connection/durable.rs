@@ -18,6 +18,7 @@ impl Connection {
     pub(super) fn define_durable(
         &mut self,
         work: &mut Work,
+        now: Now,
         destination: &DestinationName,
         options: &SubscribeOptions,
         name: &DurableName,
@@ -39,7 +40,7 @@ impl Connection {
             }
         }
         let cell = shared.registry.get(&queue, self.id, &shared)?;
-        shared.registry.route_to(&cell);
+        shared.registry.route_to(&cell, now);
         let (news, _) = cell.with(&shared, work, None, |state, effects, _| {
             state.destination.declare(effects)
         });
@@ -72,7 +73,7 @@ impl Connection {
             (!state.gone).then(|| state.subscribe(now, id, options, &self.outbox, effects))
         });
         let Some(key) = key else {
-            durable.deactivate();
+            durable.deactivate(now);
             return Err(Refusal::NoDurable(name.clone()));
         };
         self.subscriptions.insert(id, (cell, key));

@@ -334,7 +334,7 @@ impl Connection {
         else {
             return;
         };
-        match self.waits_for_definition(work, destination, options) {
+        match self.waits_for_definition(work, now, destination, options) {
             Ok(true) => {
                 self.park(now.tick, request);
                 self.apply_commit(work, now, completions);

@@ -166,11 +166,12 @@ impl Connection {
     pub(super) fn waits_for_definition(
         &mut self,
         work: &mut Work,
+        now: Now,
         destination: &DestinationName,
         options: &SubscribeOptions,
     ) -> Result<bool, Refusal> {
         let mut declared = match &options.durable {
-            Some(name) => self.define_durable(work, destination, options, name)?,
+            Some(name) => self.define_durable(work, now, destination, options, name)?,
             None => false,
         };
         for name in Self::named(destination) {

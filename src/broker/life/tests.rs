@@ -21,6 +21,7 @@ fn broker() -> Arc<Broker> {
     let config = BrokerConfig {
         life: Life {
             collect_after: Some(Duration::ZERO),
+            forget_durable_after: None,
             ..Life::default()
         },
         ..BrokerConfig::in_memory()

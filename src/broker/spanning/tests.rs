@@ -26,6 +26,7 @@ fn config() -> BrokerConfig {
         routing: Routing::default(),
         life: Life {
             collect_after: Some(Duration::ZERO),
+            forget_durable_after: None,
             ..Life::default()
         },
         limits: BrokerLimits::default(),

@@ -149,7 +149,7 @@ macro_rules! section {
         }
 
         impl $name {
-            pub(super) const SECTION: Section = Section {
+            pub(in crate::server::config) const SECTION: Section = Section {
                 path: $path,
                 about: &[$($about),+],
                 settings: &[$(
@@ -163,7 +163,7 @@ macro_rules! section {
             };
 
             /// All its settings; `None` if one of them is wrong, after all were looked at.
-            pub(super) fn read(reader: &mut Reader<'_>, name: &str) -> Option<Self> {
+            pub(in crate::server::config) fn read(reader: &mut Reader<'_>, name: &str) -> Option<Self> {
                 $( let $field = reader.read(
                     concat!($path, ".", stringify!($field)), name, &$kind, $default,
                 ); )+
@@ -190,7 +190,7 @@ macro_rules! change {
 
         impl $change {
             /// What is changed; `None` if one value is wrong, after all were looked at.
-            pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+            pub(in crate::server::config) fn read(reader: &mut Reader<'_>) -> Option<Self> {
                 $( let $field = reader.read_change(concat!($path, ".", stringify!($field)), &$kind); )+
                 Some(Self { $( $field: $field?, )+ })
             }
