@@ -148,6 +148,7 @@ impl BrokerConfig {
             policies: Vec::new(),
             routing: super::routing::Routing {
                 virtual_topics: Some(crate::core::VirtualTopics::default()),
+                selector_aware: false,
                 mirrored_queues: None,
                 composites: crate::core::Composites::default(),
             },

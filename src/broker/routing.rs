@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::cell::Cell;
+use super::cell::{Cell, Destination};
 use super::shared::Shared;
 use super::transaction::Sending;
 use crate::core::{
@@ -15,6 +15,8 @@ use crate::core::{
 pub struct Routing {
     /// Virtual topics, if there are to be any.
     pub virtual_topics: Option<VirtualTopics>,
+    /// Whether a queue of a virtual topic gets only what one of its consumers wants.
+    pub selector_aware: bool,
     /// Mirrors of queues, if there are to be any.
     pub mirrored_queues: Option<MirroredQueues>,
     /// Destinations that stand for others.
@@ -111,7 +113,9 @@ pub(super) fn targets(
         {
             if routing.is_virtual(topic) {
                 for queue in registry.consumers_of(topic) {
-                    add(queue, false);
+                    if !routing.selector_aware || may_want(&queue, message) {
+                        add(queue, false);
+                    }
                 }
             }
             registry
@@ -126,6 +130,13 @@ pub(super) fn targets(
         }
     }
     Ok(targets)
+}
+
+fn may_want(queue: &Cell, message: &Message) -> bool {
+    queue.look(|destination| match destination {
+        Destination::Queue(queue) => queue.may_want(message),
+        Destination::Topic(_) => true,
+    })
 }
 
 /// Where a message goes that is sent to a destination, each with the message as it is to arrive there: a

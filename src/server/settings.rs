@@ -90,6 +90,7 @@ pub(super) fn routing(settings: &Settings) -> Routing {
     let rules = || VirtualTopics::new(&topics.topics, &topics.prefix);
     Routing {
         virtual_topics: topics.enabled.then(rules),
+        selector_aware: topics.selector_aware,
         mirrored_queues: mirrors.enabled.then(|| MirroredQueues {
             prefix: mirrors.prefix.clone(),
             postfix: mirrors.postfix.clone(),

@@ -374,3 +374,32 @@ fn a_composite_may_forward_to_a_virtual_topic() {
     let received = message(&mut world, consumer);
     assert_eq!(received.get("original-destination"), Some("/topic/news"));
 }
+
+#[test]
+fn a_queue_of_a_virtual_topic_gets_what_its_consumers_want_if_that_is_asked_for() {
+    let mut world = open(|settings| settings.routing.selector_aware = true);
+    let [picky, all] = [A, B].map(|_| world.connect(Version::V1_2));
+    let some = subscribe(A, "1").with("selector", "size > 2");
+    granted(&mut world, picky, some.clone());
+    granted(&mut world, all, subscribe(B, "1"));
+    let sender = world.connect(Version::V1_2);
+    let publish = |world: &mut World, size: &str| {
+        let sent = persistent(TOPIC, size).with("size", size);
+        granted(world, sender, sent);
+    };
+    for size in ["1", "3"] {
+        publish(&mut world, size);
+    }
+    assert_eq!(bodies(&mut world, picky), ["3"]);
+    assert_eq!(bodies(&mut world, all), ["1", "3"]);
+    // What nobody wants does not wait; while nobody is there, everything does.
+    world.send(picky, &frame(Verb::Disconnect));
+    assert_eq!(waiting(&mut world, A), []);
+    publish(&mut world, "1");
+    assert_eq!(waiting(&mut world, A).len(), 1);
+    // A browser is no consumer.
+    let browser = world.connect(Version::V1_2);
+    world.send(browser, &some.with("browser", "true"));
+    publish(&mut world, "2");
+    assert_eq!(waiting(&mut world, A).len(), 2);
+}

@@ -90,6 +90,7 @@ impl Scenario {
             policies: Vec::new(),
             routing: tidegate::internal::broker::Routing {
                 virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
+                selector_aware: false,
                 mirrored_queues: None,
                 composites: tidegate::internal::core::Composites::default(),
             },

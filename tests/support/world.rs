@@ -56,6 +56,7 @@ pub fn config() -> BrokerConfig {
         policies: Vec::new(),
         routing: tidegate::internal::broker::Routing {
             virtual_topics: Some(tidegate::internal::core::VirtualTopics::default()),
+            selector_aware: false,
             mirrored_queues: None,
             composites: tidegate::internal::core::Composites::default(),
         },

@@ -2,6 +2,7 @@
 //! it. A message that can be given to nobody is set aside, and those behind it go on.
 
 use super::super::effect::{Effects, SubscriptionKey};
+use super::super::message::{DeliveryState, Message};
 use super::super::message_group::Slot;
 use super::super::pending::Entry;
 use super::super::policy::Keep;
@@ -16,6 +17,17 @@ const OVERHEAD_SHARE: u64 = 16;
 const NEXT_FEW: usize = 8;
 
 impl Queue {
+    /// Whether somebody is there who wants a message, or nobody is there who could.
+    pub fn may_want(&self, message: &Message) -> bool {
+        let mut consumers = self
+            .subscriptions
+            .iter()
+            .filter(|(_, subscription)| !subscription.options.browse)
+            .peekable();
+        let nobody = consumers.peek().is_none();
+        nobody || consumers.any(|(_, one)| one.wants(message, DeliveryState::default()))
+    }
+
     /// Gives a waiting message that has just been taken from the front to somebody, or sets it aside.
     pub(super) fn place_entry(&mut self, now: Now, entry: Entry, effects: &mut Effects) {
         if entry.message.grouped {

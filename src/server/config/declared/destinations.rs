@@ -166,6 +166,8 @@ section! {
         topics: String = Line { min: 1, max: 1_000 }, "VirtualTopic.>";
         /// What stands before the topic's name in that of its queues; `*` is any one level.
         prefix: String = Line { min: 2, max: 1_000 }, "Consumer.*.";
+        /// Whether such a queue gets only what a consumer of it wants, while it has consumers.
+        selector_aware: bool = Switch, "false";
     }
 }
 
